@@ -1,0 +1,48 @@
+#!/usr/bin/env bash
+# quickstart.sh - from a fresh checkout to a fine-tuned model: set up, build, train on the bundled Korean film reviews,
+# show the report, and classify two sentences. About a quarter of an hour the first time (downloading and building), a
+# minute after that. Each time makes a new run directory; nothing of yours is overwritten.
+#
+#   scripts/quickstart.sh
+#
+#   PLUGTUNE_JOBS=N     compile N files at once; default: one per core
+set -euo pipefail
+cd "$(dirname "$0")/.."
+[[ ${1:-} != -h && ${1:-} != --help ]] || { sed -n '2,/^set/s/^# \{0,1\}//p' "$0"; exit; }
+
+step() { printf '\n== %s\n' "$*"; }
+exec 3>&1
+show() { printf '$ %s\n' "$*" >&3; "$@"; }
+trap '((status = $?)) && echo "quickstart: stopped in step \"$step\"; mend what is said above and run $0 again, finished work is kept" >&2' EXIT
+
+step=setup; step "1/5 $step: Debian packages and libtorch"
+scripts/setup.sh
+
+step=build; step "2/5 $step: plugtune and its plugins (once; later only what changed)"
+show cmake --preset release > /dev/null
+show cmake --build build/release --parallel "${PLUGTUNE_JOBS:-$(nproc)}"
+plugtune=build/release/bin/plugtune
+
+run=runs/quickstart
+for ((n = 2; ; ++n)); do
+  [[ -e $run ]] || break
+  run=runs/quickstart-$n
+done
+step=train; step "3/5 $step: one experiment file, configs/nsmc/quickstart.toml"
+show $plugtune train configs/nsmc/quickstart.toml --output $run
+
+step=report; step "4/5 $step: what came out"
+show $plugtune compare $run
+
+step=predict; step "5/5 $step: two sentences it has not seen"
+printf '%s\n' '배우들 연기가 훌륭하고 이야기도 감동적이에요' '지루하고 돈이 아까운 영화였다' | show $plugtune predict $run
+
+cat << END
+
+quickstart: done in $((SECONDS / 60)) min $((SECONDS % 60)) s; the run is in $run
+Next:
+  another strategy        $plugtune train configs/nsmc/quickstart.toml --set strategy.plugin=adapter --output runs/mine
+  side by side            $plugtune compare $run runs/mine
+  every setting           $plugtune config configs/nsmc/quickstart.toml
+  your own sentences      echo '...' | $plugtune predict $run
+END

@@ -1,0 +1,40 @@
+#!/usr/bin/env bash
+# test.sh - sets up, builds and runs every test.
+#
+#   scripts/test.sh                  optimised build, what continuous integration runs
+#   scripts/test.sh --dev            debug build with address and undefined-behaviour sanitizers
+#   scripts/test.sh -R lora          only some: further arguments go to ctest
+#
+#   PLUGTUNE_JOBS=N                  compile N files at once; default: one per core
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+preset=release
+case ${1:-} in
+  --dev) preset=dev; shift ;;
+  -h | --help) sed -n '2,/^set/s/^# \{0,1\}//p' "$0"; exit ;;
+esac
+build=build/$preset
+
+scripts/setup.sh
+echo "test: building preset '$preset' in $build"
+cmake --preset "$preset" > /dev/null
+cmake --build "$build" --parallel "${PLUGTUNE_JOBS:-$(nproc)}"
+built=$SECONDS
+
+# Handles of plugins are leaked on purpose, and so are libtorch's registries: leak reports would name nothing of interest.
+[[ $preset != dev ]] || export ASAN_OPTIONS=${ASAN_OPTIONS:-detect_leaks=0} UBSAN_OPTIONS=${UBSAN_OPTIONS:-print_stacktrace=1:halt_on_error=1}
+echo "test: running the tests"
+results=$PWD/$build/tests.xml
+rm -f "$results"
+status=0
+ctest --test-dir "$build" -j2 --output-on-failure --no-tests=error --output-junit "$results" "$@" || status=$?
+
+count() { sed -n "s/^[[:space:]]*$1=\"\([0-9]*\)\".*/\1/p" "$results" | head -1; }  # one attribute of <testsuite>
+if [[ -f $results ]]; then
+  total=$(count tests) failed=$(count failures) skipped=$(($(count skipped) + $(count disabled)))
+  echo "test: built in ${built} s, tested in $((SECONDS - built)) s"
+  ((status == 0)) || echo "test: rerun one with: scripts/test.sh$([[ $preset == dev ]] && echo ' --dev') -R NAME"
+  echo "tests: $((total - failed - skipped)) passed, $failed failed, $skipped skipped"
+fi
+exit "$status"
