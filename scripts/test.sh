@@ -30,11 +30,13 @@ rm -f "$results"
 status=0
 ctest --test-dir "$build" -j2 --output-on-failure --no-tests=error --output-junit "$results" "$@" || status=$?
 
-count() { sed -n "s/^[[:space:]]*$1=\"\([0-9]*\)\".*/\1/p" "$results" | head -1; }  # one attribute of <testsuite>
+count() { grep -cE "^[[:space:]]*<$1" "$results" || true; }
 if [[ -f $results ]]; then
-  total=$(count tests) failed=$(count failures) skipped=$(($(count skipped) + $(count disabled)))
+  passed=$(count 'testcase .* status="run">$')
+  skipped=$(($(count 'testcase .* status="disabled">$') + $(count 'skipped message="SKIP_')))
+  failed=$(($(count 'testcase ') - passed - skipped))  # failed, timed out, crashed or could not be started
   echo "test: built in ${built} s, tested in $((SECONDS - built)) s"
   ((status == 0)) || echo "test: rerun one with: scripts/test.sh$([[ $preset == dev ]] && echo ' --dev') -R NAME"
-  echo "tests: $((total - failed - skipped)) passed, $failed failed, $skipped skipped"
+  echo "tests: $passed passed, $failed failed, $skipped skipped"
 fi
 exit "$status"
