@@ -1,0 +1,23 @@
+#!/usr/bin/env bash
+# regenerate.sh: makes every golden file of this folder again with the real libraries (see README.md).
+#
+#   tests/golden/regenerate.sh             all of them, about two minutes after scripts/peers.sh
+#   tests/golden/regenerate.sh adapters    one generator: tiny, transformers, peft, loralib, adapters, tokenizer
+set -euo pipefail
+
+here=$(cd "$(dirname "$0")" && pwd)
+peers=${PLUGTUNE_CACHE:-$HOME/.cache/plugtune}/peers
+export OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE=1 PYTHONHASHSEED=0
+
+"$here/../../scripts/peers.sh"
+[ $# -gt 0 ] || set -- tiny transformers peft loralib tokenizer adapters
+for name in "$@"; do
+  script=$here/generate_$name.py
+  [ -f "$script" ] ||
+    { echo "regenerate: unknown generator '$name'; generators: tiny, transformers, peft, loralib, adapters, tokenizer" >&2; exit 2; }
+  environment=hf
+  [ "$name" = adapters ] && environment=adapters
+  echo "regenerate: $name (environment $environment)"
+  "$peers/$environment/bin/python" "$script"
+done
+echo "regenerate: done; git diff --stat tests/golden shows what changed"
