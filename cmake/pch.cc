@@ -1,0 +1,1 @@
+// pch.cc - gives the precompiled header a target to belong to.

@@ -1,0 +1,116 @@
+#pragma once
+// capability.h - what a plugin's class can do beside its duty: one small class each, inherited when wanted.
+
+#include <torch/types.h>
+
+#include <map>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "plugtune/export.h"
+
+namespace plugtune {
+inline namespace v1 {
+
+using torch::Tensor;
+
+/// Of a LinearPatch: it can be absorbed exactly into the linear layer it wraps.
+class PLUGTUNE_API Foldable {
+ public:
+  virtual ~Foldable();
+  /// Changes `weight` (out, in) and `bias` (out) in place or by assignment so that the bare layer computes what the
+  /// patched one did in evaluation mode. Called without gradients, innermost patch first, in float64 or float32.
+  virtual void fold(Tensor& weight, Tensor& bias) const = 0;
+};
+
+/// Of a TokenPatch: it can be absorbed exactly into the word embedding.
+class PLUGTUNE_API FoldableEmbedding {
+ public:
+  virtual ~FoldableEmbedding();
+  /// @param weight  (V, H), changed in place or by assignment.
+  virtual void fold(Tensor& weight) const = 0;
+};
+
+/// Of a Strategy: told of each optimizer step. Steps count from 0.
+class PLUGTUNE_API StepObserver {
+ public:
+  virtual ~StepObserver();
+  /// Gradients are complete and not clipped yet; they may be changed in place.
+  virtual void on_backward_end(int64_t step);
+  /// The optimizer and the schedule have stepped.
+  virtual void on_step_end(int64_t step);
+};
+
+/// Of a Strategy: a scalar that is added to the loss of every optimizer step.
+class PLUGTUNE_API AuxiliaryLoss {
+ public:
+  virtual ~AuxiliaryLoss();
+  /// Differentiable, fp32, 0-dimensional. Called once per optimizer step, after the forward pass of its last micro-batch.
+  virtual Tensor auxiliary_loss() = 0;
+};
+
+/// Settings of one trainable tensor, relative to the experiment's.
+struct PLUGTUNE_API ParamRule {
+  double learning_rate_scale = 1.0;    ///< times train.learning_rate
+  std::optional<double> weight_decay;  ///< instead of train.weight_decay
+};
+
+/// Of a Strategy: own rates or decay for some trainables (layer-wise decay, LoRA+).
+class PLUGTUNE_API ParamGrouping {
+ public:
+  virtual ~ParamGrouping();
+  /// @param name  the trainable's full name: `<site path>.<patch>.<parameter>`, a base parameter, or the head's.
+  virtual ParamRule rule(const std::string& name) const = 0;
+};
+
+/// Of a Strategy: state that is neither parameter nor buffer, saved with each checkpoint (not with the delta).
+class PLUGTUNE_API CustomState {
+ public:
+  virtual ~CustomState();
+  virtual std::string save_state() const = 0;
+  /// Throws Error if `state` is not one of save_state()'s.
+  virtual void load_state(const std::string& state) = 0;
+};
+
+/// A picture of numbers for the report: a table, drawn as a heat map where that is possible.
+struct PLUGTUNE_API ReportTable {
+  std::string title;
+  std::vector<std::string> rows, columns;
+  Tensor values;  ///< (rows, columns) float64 on the CPU
+};
+
+/// Of a Strategy: its own numbers and pictures for the report.
+class PLUGTUNE_API Reporter {
+ public:
+  virtual ~Reporter();
+  /// The final evaluation starts: begin to collect.
+  virtual void report_begin() = 0;
+  /// The final evaluation is over: what was collected.
+  virtual std::vector<ReportTable> report_end() = 0;
+};
+
+/// A delta in the files of another library, as values: the host reads and writes the files.
+struct PLUGTUNE_API ForeignAdapter {
+  std::string format;  ///< "peft", "adapterhub"
+  std::string config;  ///< the text of its JSON configuration
+  std::vector<std::pair<std::string, Tensor>> tensors;
+};
+
+/// Of a Strategy: writes its delta as another library's adapter and takes one over.
+class PLUGTUNE_API Exchange {
+ public:
+  virtual ~Exchange();
+  /// Formats that this delta, with these settings, can be written in.
+  virtual std::vector<std::string> formats() const = 0;
+  /// After apply(). Throws Error that says why when it cannot be said exactly in `format`.
+  virtual ForeignAdapter write_foreign(const std::string& format) const = 0;
+  /// The settings of this strategy that describe `adapter`, as TOML text of its own table. Throws Error if it is not ours.
+  virtual std::string settings_of(const ForeignAdapter& adapter) const = 0;
+  /// After apply() with those settings: takes the values over. Throws Error naming every tensor that is missing or too many.
+  virtual void read_foreign(const ForeignAdapter& adapter) = 0;
+};
+
+}  // namespace v1
+}  // namespace plugtune

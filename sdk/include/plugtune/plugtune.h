@@ -1,0 +1,15 @@
+#pragma once
+// plugtune.h - the whole SDK, for a plugin's single source file.
+
+#include "plugtune/blocks/bottleneck.h"
+#include "plugtune/blocks/low_rank.h"
+#include "plugtune/capability.h"
+#include "plugtune/config.h"
+#include "plugtune/dataset.h"
+#include "plugtune/error.h"
+#include "plugtune/layout.h"
+#include "plugtune/model.h"
+#include "plugtune/plugin.h"
+#include "plugtune/selector.h"
+#include "plugtune/sites.h"
+#include "plugtune/strategy.h"

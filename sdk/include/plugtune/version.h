@@ -1,0 +1,6 @@
+#pragma once
+// version.h - the version of the contract between host and plugins (docs/abi.md).
+
+/// A plugin loads when its major equals the host's and its minor is at most the host's.
+#define PLUGTUNE_SDK_MAJOR 1
+#define PLUGTUNE_SDK_MINOR 0

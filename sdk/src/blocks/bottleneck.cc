@@ -1,0 +1,117 @@
+// bottleneck.cc - down-projection, activation, up-projection.
+#include "plugtune/blocks/bottleneck.h"
+
+#include <torch/nn/functional.h>
+#include <torch/nn/init.h>
+
+#include <algorithm>
+#include <cmath>
+#include <vector>
+
+#include "plugtune/error.h"
+
+namespace plugtune {
+inline namespace v1 {
+namespace {
+
+using Function = Tensor (*)(const Tensor&);
+struct NamedActivation {
+  const char* name;
+  Function function;
+};
+// Names as in AdapterHub's Activation_Function_Class, plus "silu", transformers' word for swish.
+constexpr NamedActivation kActivations[] = {
+    {"relu", [](const Tensor& x) { return torch::relu(x); }},
+    {"gelu", [](const Tensor& x) { return torch::gelu(x); }},
+    {"gelu_new", [](const Tensor& x) { return torch::gelu(x, "tanh"); }},
+    {"swish", [](const Tensor& x) { return torch::silu(x); }},
+    {"silu", [](const Tensor& x) { return torch::silu(x); }},
+    {"tanh", [](const Tensor& x) { return torch::tanh(x); }},
+    {"leakyrelu", [](const Tensor& x) { return torch::leaky_relu(x); }},
+    {"sigmoid", [](const Tensor& x) { return torch::sigmoid(x); }},
+    {"linear", [](const Tensor& x) { return x; }},
+};
+
+void initialise(const Tensor& weight, BottleneckInit init) {
+  switch (init) {
+    case BottleneckInit::kBert:
+      weight.normal_(0.0, 0.02);
+      break;
+    case BottleneckInit::kMam:
+      torch::nn::init::kaiming_uniform_(weight, /*a=*/std::sqrt(5.0));
+      break;
+    case BottleneckInit::kHoulsby: {
+      // A normal cut at two standard deviations, by its inverse distribution function.
+      const double low = 0.5 * (1 + std::erf(-2 / std::sqrt(2.0)));
+      weight.uniform_(2 * low - 1, 1 - 2 * low).erfinv_().mul_(0.01 * std::sqrt(2.0)).clamp_(-0.02, 0.02);
+      break;
+    }
+  }
+}
+
+}  // namespace
+
+const std::vector<std::string>& activation_names() {
+  static const std::vector<std::string> names = [] {
+    std::vector<std::string> list;
+    for (const auto& entry : kActivations)
+      list.emplace_back(entry.name);
+    return list;
+  }();
+  return names;
+}
+
+std::function<Tensor(const Tensor&)> activation(const std::string& name) {
+  for (const auto& entry : kActivations) {
+    if (name == entry.name) return entry.function;
+  }
+  throw Error("activation: there is no '" + name + "'" + did_you_mean(name, activation_names()) +
+              "; activations: " + join(activation_names()));
+}
+
+int64_t bottleneck_width(int64_t hidden_size, double reduction_factor) {
+  return std::max<int64_t>(1, static_cast<int64_t>(static_cast<double>(hidden_size) / reduction_factor));
+}
+
+Bottleneck::Bottleneck(const BottleneckOptions& options)
+    : options_(options),
+      activation_(plugtune::activation(options.activation)) {
+  TORCH_CHECK(options.hidden_size > 0 && options.width > 0, "Bottleneck: sizes must be positive");
+  down_weight = register_parameter("down_weight", torch::empty({options.width, options.hidden_size}));
+  down_bias = register_parameter("down_bias", torch::empty({options.width}));
+  up_weight = register_parameter("up_weight", torch::empty({options.hidden_size, options.width}));
+  up_bias = register_parameter("up_bias", torch::empty({options.hidden_size}));
+  if (options.scaling_kind != Scaling::kFixed) {
+    const int64_t factors = options.scaling_kind == Scaling::kChannel ? options.hidden_size : 1;
+    scaling = register_parameter("scaling", torch::empty({factors}));
+  }
+  reset_parameters();
+}
+Bottleneck::~Bottleneck() = default;
+
+void Bottleneck::reset_parameters() {
+  torch::NoGradGuard no_grad;
+  initialise(down_weight, options_.init);
+  if (options_.init == BottleneckInit::kMam) {
+    up_weight.zero_();
+  } else {
+    initialise(up_weight, options_.init);
+  }
+  down_bias.zero_();
+  up_bias.zero_();
+  if (scaling.defined()) scaling.fill_(1.0);
+}
+
+Tensor Bottleneck::forward(const Tensor& z) {
+  const Tensor down = activation_(torch::linear(z, down_weight, down_bias));  // (N, width)
+  Tensor up = torch::linear(down, up_weight, up_bias);                        // (N, H)
+  if (scaling.defined()) {
+    up = up * scaling;
+  } else if (options_.scaling != 1.0) {
+    up = up * options_.scaling;
+  }
+  return is_training() && options_.dropout > 0 ? torch::dropout(up, options_.dropout, /*train=*/true) : up;
+}
+
+}  // namespace v1
+}  // namespace plugtune

@@ -1,0 +1,330 @@
+// config.cc - typed reads of one table that note problems instead of stopping at the first.
+#include "plugtune/config.h"
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <set>
+
+#include "plugtune/error.h"
+
+namespace plugtune {
+inline namespace v1 {
+
+const ConfigNode* ConfigNode::find(const std::string& key) const {
+  const Table* table = std::get_if<Table>(&value);
+  if (table == nullptr) return nullptr;
+  const auto at = std::find_if(table->begin(), table->end(), [&](const auto& entry) { return entry.first == key; });
+  return at == table->end() ? nullptr : &at->second;
+}
+
+ConfigNode& ConfigNode::set(const std::string& key, ConfigNode node) {
+  Table& table = std::get<Table>(value);
+  for (auto& [name, existing] : table) {
+    if (name == key) return existing = std::move(node);
+  }
+  return table.emplace_back(key, std::move(node)).second;
+}
+
+struct ConfigView::State {
+  ConfigNode table;
+  Origin origin;
+  std::vector<std::string> known;  // in the order of reading
+  std::set<std::string> children;  // keys read as tables: they report their own unknown keys
+  std::vector<std::shared_ptr<State>> nested;
+  ConfigNode resolved{ConfigNode::Table{}};
+  std::vector<std::string> problems;
+  std::shared_ptr<State> parent;  // problems of a nested table belong to its parent
+};
+
+namespace {
+
+const char* type_name(const ConfigNode& node) {
+  static constexpr const char* kNames[] = {"a table",        "an array", "a string",
+                                           "a whole number", "a number", "a boolean"};
+  return kNames[node.value.index()];
+}
+
+std::string show(double value) {
+  char text[32];
+  const auto end = std::to_chars(text, text + sizeof(text), value).ptr;
+  return std::string(text, end);
+}
+
+std::string show(const ConfigNode& node) {
+  if (const auto* text = std::get_if<std::string>(&node.value)) return "\"" + *text + "\"";
+  if (const auto* number = std::get_if<int64_t>(&node.value)) return std::to_string(*number);
+  if (const auto* number = std::get_if<double>(&node.value)) return show(*number);
+  if (const auto* flag = std::get_if<bool>(&node.value)) return *flag ? "true" : "false";
+  return type_name(node);
+}
+
+template <class T>
+std::string range_text(T min, T max, T lowest, T highest, std::string (*text)(T)) {
+  if (min == lowest) return "at most " + text(max);
+  if (max == highest) return "at least " + text(min);
+  return "between " + text(min) + " and " + text(max);
+}
+
+ConfigNode node_of(const std::vector<std::string>& values) {
+  ConfigNode::Array array;
+  for (const std::string& value : values)
+    array.push_back({value});
+  return {array};
+}
+
+}  // namespace
+
+ConfigView::ConfigView(std::shared_ptr<State> state) : state_(std::move(state)) {}
+ConfigView::ConfigView(ConfigNode table, Origin origin) : state_(std::make_shared<State>()) {
+  state_->table = std::move(table);
+  state_->origin = std::move(origin);
+}
+ConfigView::ConfigView(ConfigNode table) : ConfigView(std::move(table), Origin{"strategy", "this strategy", "", {}}) {}
+ConfigView::~ConfigView() = default;
+
+const ConfigNode* ConfigView::read(const std::string& key) const {
+  if (std::find(state_->known.begin(), state_->known.end(), key) == state_->known.end()) state_->known.push_back(key);
+  return state_->table.find(key);
+}
+
+template <class T>
+T ConfigView::keep(const std::string& key, T value) const {
+  state_->resolved.set(key, ConfigNode{value});
+  return value;
+}
+
+void ConfigView::problem(const std::string& key, const std::string& text) const {
+  std::string line = state_->origin.subject + "." + key + ": " + text;
+  const ConfigNode* node = state_->table.find(key);
+  const int at = node != nullptr ? node->line : state_->table.line;
+  const std::string& file = node != nullptr && !node->file.empty() ? node->file : state_->origin.file;
+  if (!file.empty()) line += " (" + file + (at > 0 ? ":" + std::to_string(at) : "") + ")";
+  State* owner = state_.get();
+  while (owner->parent)
+    owner = owner->parent.get();
+  owner->problems.push_back(line);
+}
+
+bool ConfigView::has(const std::string& key) const { return read(key) != nullptr; }
+
+std::string ConfigView::string(const std::string& key, const std::string& fallback) const {
+  const ConfigNode* node = read(key);
+  if (node == nullptr) return keep(key, fallback);
+  if (const auto* text = std::get_if<std::string>(&node->value)) return keep(key, *text);
+  problem(key, "must be a string, got " + show(*node));
+  return fallback;
+}
+
+std::string ConfigView::required_string(const std::string& key) const {
+  if (!has(key)) {
+    problem(key, "is required");
+    return "";
+  }
+  const std::string text = string(key, "");
+  if (text.empty() && std::holds_alternative<std::string>(read(key)->value)) problem(key, "must not be empty");
+  return text;
+}
+
+bool ConfigView::boolean(const std::string& key, bool fallback) const {
+  const ConfigNode* node = read(key);
+  if (node == nullptr) return keep(key, fallback);
+  if (const auto* flag = std::get_if<bool>(&node->value)) return keep(key, *flag);
+  problem(key, "must be true or false, got " + show(*node));
+  return fallback;
+}
+
+int64_t ConfigView::integer(const std::string& key, int64_t fallback, int64_t min, int64_t max) const {
+  const ConfigNode* node = read(key);
+  if (node == nullptr) return keep(key, fallback);
+  const auto* number = std::get_if<int64_t>(&node->value);
+  if (number == nullptr) {
+    problem(key, "must be a whole number, got " + show(*node));
+    return fallback;
+  }
+  if (*number < min || *number > max) {
+    using Limits = std::numeric_limits<int64_t>;
+    problem(key, "must be " +
+                     range_text<int64_t>(min, max, Limits::min(), Limits::max(),
+                                         [](int64_t v) { return std::to_string(v); }) +
+                     ", got " + std::to_string(*number));
+    return fallback;
+  }
+  return keep(key, *number);
+}
+
+double ConfigView::checked_number(const std::string& key, double fallback, double min, double max) const {
+  const ConfigNode* node = read(key);
+  double number = 0;
+  if (const auto* real = std::get_if<double>(&node->value)) {
+    number = *real;
+  } else if (const auto* whole = std::get_if<int64_t>(&node->value)) {
+    number = static_cast<double>(*whole);
+  } else {
+    problem(key, "must be a number, got " + show(*node));
+    return fallback;
+  }
+  if (!std::isfinite(number) || number < min || number > max) {
+    using Limits = std::numeric_limits<double>;
+    const bool bounded = min != Limits::lowest() || max != Limits::max();
+    problem(key, "must be " +
+                     (bounded ? range_text<double>(min, max, Limits::lowest(), Limits::max(),
+                                                   [](double v) { return show(v); })
+                              : std::string("finite")) +
+                     ", got " + show(number));
+    return fallback;
+  }
+  return keep(key, number);
+}
+
+double ConfigView::number(const std::string& key, double fallback, double min, double max) const {
+  return read(key) == nullptr ? keep(key, fallback) : checked_number(key, fallback, min, max);
+}
+
+std::optional<double> ConfigView::optional_number(const std::string& key, double min, double max) const {
+  if (read(key) == nullptr) return std::nullopt;
+  return checked_number(key, min, min, max);
+}
+
+std::string ConfigView::choice(const std::string& key, const std::string& fallback,
+                               const std::vector<std::string>& choices) const {
+  const std::string value = string(key, fallback);
+  if (std::find(choices.begin(), choices.end(), value) != choices.end()) return value;
+  problem(key, "must be one of " + join(choices) + ", got \"" + value + "\"" + did_you_mean(value, choices));
+  return fallback;
+}
+
+std::vector<std::string> ConfigView::strings(const std::string& key, const std::vector<std::string>& fallback) const {
+  const ConfigNode* node = read(key);
+  std::vector<std::string> values = fallback;
+  if (node != nullptr) {
+    values.clear();
+    if (const auto* one = std::get_if<std::string>(&node->value)) {
+      values.push_back(*one);  // targets = "query" reads as ["query"]
+    } else if (const auto* array = std::get_if<ConfigNode::Array>(&node->value)) {
+      for (const ConfigNode& element : *array) {
+        const auto* text = std::get_if<std::string>(&element.value);
+        if (text == nullptr) {
+          problem(key, "must be an array of strings, got " + show(element) + " in it");
+          return fallback;
+        }
+        values.push_back(*text);
+      }
+    } else {
+      problem(key, "must be an array of strings, got " + show(*node));
+      return fallback;
+    }
+  }
+  state_->resolved.set(key, node_of(values));
+  return values;
+}
+
+std::map<std::string, double> ConfigView::numbers(const std::string& key) const {
+  std::map<std::string, double> values;
+  const ConfigNode* node = read(key);
+  if (node == nullptr) return values;
+  const auto* table = std::get_if<ConfigNode::Table>(&node->value);
+  if (table == nullptr) {
+    problem(key, "must be a table of numbers, got " + show(*node));
+    return values;
+  }
+  for (const auto& [name, element] : *table) {
+    if (const auto* whole = std::get_if<int64_t>(&element.value)) {
+      values[name] = static_cast<double>(*whole);
+    } else if (const auto* real = std::get_if<double>(&element.value); real != nullptr && std::isfinite(*real)) {
+      values[name] = *real;
+    } else {
+      problem(key, "must be a table of numbers, got " + show(element) + " for '" + name + "'");
+    }
+  }
+  state_->resolved.set(key, *node);
+  return values;
+}
+
+Selector ConfigView::selector(const std::vector<std::string>& default_targets) const {
+  const std::vector<std::string> targets = strings("targets", default_targets);
+  const std::string layers = string("layers", "");
+  if (targets.empty()) problem("targets", "must name at least one target");
+  try {
+    return Selector(targets, layers, state_->origin.subject + ".targets");
+  } catch (const Error& error) {
+    State* owner = state_.get();
+    while (owner->parent)
+      owner = owner->parent.get();
+    owner->problems.push_back(error.what());
+    return Selector();
+  }
+}
+
+std::vector<SourceRun> ConfigView::runs(const std::string& key) const {
+  if (!has(key)) {
+    problem(key, "is required: the finished runs to start from");
+    return {};
+  }
+  std::vector<SourceRun> opened;
+  for (const std::string& run : strings(key, {})) {
+    if (!state_->origin.open_run) {
+      problem(key, "runs cannot be opened here");
+      return {};
+    }
+    try {
+      opened.push_back(state_->origin.open_run(run));
+    } catch (const Error& error) {
+      problem(key, error.what());
+    }
+  }
+  return opened;
+}
+
+ConfigView ConfigView::table(const std::string& key) const {
+  const ConfigNode* node = read(key);
+  auto state = std::make_shared<State>();
+  state->table.value = ConfigNode::Table{};
+  if (node != nullptr) {
+    if (std::holds_alternative<ConfigNode::Table>(node->value)) {
+      state->table = *node;
+      state_->resolved.set(key, *node);
+    } else {
+      problem(key, "must be a table, got " + show(*node));
+    }
+  }
+  state->origin = state_->origin;
+  state->origin.subject += "." + key;
+  state->parent = state_;
+  state_->nested.push_back(state);
+  return ConfigView(state);
+}
+
+void ConfigView::reject_unknown() const {
+  for (const auto& nested : state_->nested) {
+    // A nested table that was handed out and never checked is checked with its parent.
+    for (const auto& [key, node] : std::get<ConfigNode::Table>(nested->table.value)) {
+      if (std::find(nested->known.begin(), nested->known.end(), key) != nested->known.end()) continue;
+      ConfigView(nested).problem(key, "unknown key" + did_you_mean(key, nested->known));
+      nested->known.push_back(key);
+    }
+  }
+  if (const auto* table = std::get_if<ConfigNode::Table>(&state_->table.value)) {
+    for (const auto& [key, node] : *table) {
+      if (std::find(state_->known.begin(), state_->known.end(), key) != state_->known.end()) continue;
+      const std::string hint = did_you_mean(key, state_->known);
+      problem(key, "unknown key" + (hint.empty() ? "; " : hint + " ") + "keys of " + state_->origin.owner + ": " +
+                       join(state_->known));
+    }
+  }
+  if (!state_->problems.empty()) throw Error(state_->problems);
+}
+
+const std::vector<std::string>& ConfigView::problems() const { return state_->problems; }
+const ConfigNode& ConfigView::resolved() const {
+  for (const auto& nested : state_->nested) {
+    if (nested->resolved.value.index() == 0 && !std::get<ConfigNode::Table>(nested->resolved.value).empty()) {
+      const std::string key = nested->origin.subject.substr(state_->origin.subject.size() + 1);
+      state_->resolved.set(key, nested->resolved);
+    }
+  }
+  return state_->resolved;
+}
+
+}  // namespace v1
+}  // namespace plugtune

@@ -1,0 +1,125 @@
+// sites.cc - chains of patches, and the spans whose bare form is plain arithmetic.
+#include "plugtune/sites.h"
+
+#include <torch/nn/functional.h>
+
+#include <algorithm>
+
+#include "plugtune/error.h"
+
+namespace plugtune {
+inline namespace v1 {
+
+const char* role_name(Role role) noexcept {
+  static constexpr const char* kNames[] = {"",          "query",          "key",    "value",      "attention_output",
+                                           "ffn_up",    "ffn_down",       "pooler", "classifier", "after_attention",
+                                           "after_ffn", "word_embeddings"};
+  return kNames[static_cast<int32_t>(role)];
+}
+
+template <class In>
+Tensor Next<In>::operator()(const In& in) const {
+  return inner_ == 0 ? site_.base(in) : site_.run(in, inner_);
+}
+
+template <class In>
+Patch<In>::Patch() = default;
+template <class In>
+Patch<In>::~Patch() = default;
+template <class In>
+bool Patch<In>::row_wise() const {
+  return std::is_same_v<In, Tensor>;  // a linear patch sees no layout
+}
+
+template <class In>
+Site<In>::Site(SiteInfo info) : info_(std::move(info)) {}
+template <class In>
+Site<In>::~Site() = default;
+
+template <class In>
+Tensor Site<In>::run(const In& in, size_t inner) {
+  return patches_[inner - 1].second->forward(in, Next<In>(*this, inner - 1));
+}
+
+template <class In>
+void Site<In>::attach(const std::string& name, std::shared_ptr<Patch<In>> patch) {
+  TORCH_CHECK(patch != nullptr, "Site::attach: no patch");
+  if (name.empty() || name.find('.') != std::string::npos) {
+    throw Error(info_.path + ": a patch's name must be neither empty nor have a '.', got '" + name + "'");
+  }
+  if (named_parameters(false).contains(name) || named_children().contains(name)) {
+    throw Error(info_.path + ": there is a patch or a parameter named '" + name +
+                "' already; when a method is applied twice, give the second another name (`name = ...`)");
+  }
+  register_module(name, patch);
+  patches_.emplace_back(name, std::move(patch));
+}
+
+template <class In>
+void Site<In>::detach(const std::string& name) {
+  const auto at =
+      std::find_if(patches_.begin(), patches_.end(), [&](const auto& patch) { return patch.first == name; });
+  if (at == patches_.end()) throw Error(info_.path + ": has no patch named '" + name + "'");
+  patches_.erase(at);
+  unregister_module(name);
+}
+
+template <class In>
+bool Site<In>::row_wise() const {
+  return std::all_of(patches_.begin(), patches_.end(), [](const auto& patch) { return patch.second->row_wise(); });
+}
+
+#define PLUGTUNE_INSTANTIATE(In) \
+  template class Next<In>;       \
+  template class Patch<In>;      \
+  template class Site<In>;
+PLUGTUNE_INSTANTIATE(Tensor)
+PLUGTUNE_INSTANTIATE(TokenIn)
+PLUGTUNE_INSTANTIATE(TrunkIn)
+PLUGTUNE_INSTANTIATE(EncoderIn)
+PLUGTUNE_INSTANTIATE(LayerIn)
+PLUGTUNE_INSTANTIATE(AttentionIn)
+PLUGTUNE_INSTANTIATE(JunctionIn)
+PLUGTUNE_INSTANTIATE(HeadIn)
+#undef PLUGTUNE_INSTANTIATE
+
+LinearSite::LinearSite(SiteInfo info, int64_t in_features, int64_t out_features)
+    : Site<Tensor>(std::move(info)),
+      in_features_(in_features),
+      out_features_(out_features) {
+  weight = register_parameter("weight", torch::zeros({out_features, in_features}));
+  bias = register_parameter("bias", torch::zeros({out_features}));
+}
+LinearSite::~LinearSite() = default;
+Tensor LinearSite::base(const Tensor& x) { return torch::linear(x, weight, bias); }
+
+EmbeddingSite::EmbeddingSite(SiteInfo info, int64_t words, int64_t hidden_size) : Site<TokenIn>(std::move(info)) {
+  weight = register_parameter("weight", torch::zeros({words, hidden_size}));
+}
+EmbeddingSite::~EmbeddingSite() = default;
+Tensor EmbeddingSite::base(const TokenIn& in) { return torch::embedding(weight, in.ids); }
+
+JunctionSite::JunctionSite(SiteInfo info, int64_t hidden_size, double eps)
+    : Site<JunctionIn>(std::move(info)),
+      eps_(eps) {
+  weight = register_parameter("weight", torch::ones({hidden_size}));
+  bias = register_parameter("bias", torch::zeros({hidden_size}));
+}
+JunctionSite::~JunctionSite() = default;
+Tensor JunctionSite::base(const JunctionIn& in) {
+  return torch::layer_norm(in.h + in.residual, {weight.size(0)}, weight, bias, eps_);
+}
+
+TrunkSite::TrunkSite(SiteInfo info) : Site<TrunkIn>(std::move(info)) {}
+TrunkSite::~TrunkSite() = default;
+EncoderSite::EncoderSite(SiteInfo info) : Site<EncoderIn>(std::move(info)) {}
+EncoderSite::~EncoderSite() = default;
+LayerSite::LayerSite(SiteInfo info) : Site<LayerIn>(std::move(info)) {}
+LayerSite::~LayerSite() = default;
+AttentionSite::AttentionSite(SiteInfo info) : Site<AttentionIn>(std::move(info)) {}
+AttentionSite::~AttentionSite() = default;
+HeadSite::HeadSite(SiteInfo info) : Site<HeadIn>(std::move(info)) {}
+HeadSite::~HeadSite() = default;
+
+}  // namespace v1
+}  // namespace plugtune
