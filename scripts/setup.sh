@@ -17,6 +17,7 @@ packages=(
   g++ cmake ninja-build ccache mold                                     # building
   libboost-dev libboost-filesystem-dev libboost-program-options-dev     # plugin loading (Boost.DLL), command line
   libtomlplusplus-dev nlohmann-json3-dev libfmt-dev libutf8proc-dev     # experiments, reports, messages, Unicode
+  libhwy-dev                                                            # SIMD kernels chosen at run time
   libgtest-dev libgmock-dev                                             # tests
   python3 python3-pip curl ca-certificates unzip                        # finding, fetching and unpacking libtorch
 )
