@@ -1,0 +1,211 @@
+// loader.cc - loads a plugin's library, believes nothing that its descriptor says unchecked, makes its objects.
+#include "plugin/loader.h"
+
+#include <cxxabi.h>
+#include <fmt/format.h>
+
+#include <boost/dll/shared_library.hpp>
+#include <cstdlib>
+#include <set>
+#include <vector>
+
+#include "plugin/stamp.h"
+#include "plugtune/error.h"
+
+namespace plugtune::plugin {
+namespace {
+
+/// The loader's own words out of Boost's, with symbols as they stand in the source.
+std::string load_error(const std::string& text) {
+  const std::string before = "dlerror system message: ";
+  const size_t start = text.find(before);
+  if (start == text.npos) return text;
+  std::string reason = text.substr(start + before.size());
+  reason.resize(std::min(reason.size(), reason.rfind("): ")));
+  const std::string unresolved = "undefined symbol: ";
+  const size_t at = reason.find(unresolved);
+  if (at == reason.npos) return reason;
+  const std::string symbol = reason.substr(at + unresolved.size());
+  int status = 0;
+  const std::unique_ptr<char, decltype(&std::free)> name(abi::__cxa_demangle(symbol.c_str(), nullptr, nullptr, &status),
+                                                         &std::free);
+  return unresolved + (name ? name.get() : symbol.c_str());
+}
+
+const boost::dll::shared_library& open_library(const std::string& path) {
+  using boost::dll::load_mode::rtld_local;
+  using boost::dll::load_mode::rtld_now;
+  try {
+    // Leaked on purpose: graphs, exceptions and vtables of the plugin outlive any scope.
+    return *new boost::dll::shared_library(path, rtld_now | rtld_local);
+  } catch (const boost::system::system_error& error) {
+    throw Error(path + ": does not load: " + load_error(error.what()));
+  } catch (...) {
+    throw Error(path + ": does not load: a constructor of its global variables failed: " + exception_text());
+  }
+}
+
+bool empty(const char* text) { return text == nullptr || *text == '\0'; }
+
+/// The items one after another in the size that the plugin was compiled with.
+const plugtune_item_v1& item_at(const plugtune_plugin_v1& descriptor, uint32_t index) {
+  const char* first = reinterpret_cast<const char*>(descriptor.items);
+  return *reinterpret_cast<const plugtune_item_v1*>(first + size_t{index} * descriptor.items->size);
+}
+
+std::string item_problem(const plugtune_item_v1& item, Kind kind, const std::string& stem, const std::string& file) {
+  if (empty(item.name)) return "has an item without a name";
+  if (item.name != stem) {
+    return fmt::format("has an item named '{}'; its name must be '{}', as the file's ({})", item.name, stem, file);
+  }
+  const Kind other = kind == Kind::kStrategy ? Kind::kDataset : Kind::kStrategy;
+  const bool has_strategy = item.create_strategy != nullptr;
+  const bool has_dataset = item.create_dataset != nullptr;
+  if (has_strategy && has_dataset) return fmt::format("'{}' must be either a strategy or a dataset, but is both", stem);
+  if (!has_strategy && !has_dataset) return fmt::format("'{}' must be a strategy or a dataset, but is neither", stem);
+  if (has_strategy != (kind == Kind::kStrategy)) {
+    return fmt::format("its name says {} but '{}' is a {}; call it {}", kind_name(kind), stem, kind_name(other),
+                       file_name(other, stem));
+  }
+  return "";
+}
+
+void check_descriptor(const plugtune_plugin_v1& descriptor, Kind kind, const std::string& stem,
+                      const std::string& path) {
+  const std::string file = file_name(kind, stem);
+  if (descriptor.size < sizeof(plugtune_plugin_v1)) {
+    throw Error(fmt::format("{}: its descriptor must have {} bytes, got {}; use PLUGTUNE_STRATEGY or PLUGTUNE_DATASET",
+                            path, sizeof(plugtune_plugin_v1), descriptor.size));
+  }
+  std::vector<std::string> problems;
+  if (empty(descriptor.name)) {
+    problems.push_back("has no name");
+  } else if (descriptor.name != stem) {
+    problems.push_back(
+        fmt::format("is named '{}' inside; its name must be '{}', as the file's ({})", descriptor.name, stem, file));
+  }
+  if (empty(descriptor.version)) problems.push_back("has no version");
+  if (descriptor.item_count == 0 || descriptor.items == nullptr) problems.push_back("brings nothing: it has no items");
+
+  std::set<std::string> names;
+  for (uint32_t i = 0; descriptor.items != nullptr && i < descriptor.item_count; ++i) {
+    if (descriptor.items->size < sizeof(plugtune_item_v1)) {
+      problems.push_back(
+          fmt::format("its items must have {} bytes, got {}", sizeof(plugtune_item_v1), descriptor.items->size));
+      break;
+    }
+    const plugtune_item_v1& item = item_at(descriptor, i);
+    // An item that repeats the plugin's own wrong name has been told of already.
+    const bool told =
+        !empty(item.name) && !empty(descriptor.name) && item.name != stem && std::string(item.name) == descriptor.name;
+    const std::string problem = told ? "" : item_problem(item, kind, stem, file);
+    if (!problem.empty()) problems.push_back(problem);
+    if (!empty(item.name) && !names.insert(item.name).second) {
+      problems.push_back(fmt::format("has two items named '{}'; names must be unique", item.name));
+    }
+  }
+  for (std::string& problem : problems)
+    problem = path + ": " + problem;
+  if (!problems.empty()) throw Error(problems);
+}
+
+/// Forwards every call to a plugin's dataset, guarded.
+class GuardedDataset final : public Dataset {
+ public:
+  GuardedDataset(Plugin plugin, std::unique_ptr<Dataset> dataset)
+      : plugin_(std::move(plugin)),
+        dataset_(std::move(dataset)) {}
+
+  Task task() const override {
+    return plugin_.call("task()", [&] { return dataset_->task(); });
+  }
+  size_t size(Split split) const override {
+    return plugin_.call("size()", [&] { return dataset_->size(split); });
+  }
+  Example at(Split split, size_t index) const override {
+    return plugin_.call("at()", [&] { return dataset_->at(split, index); });
+  }
+
+ private:
+  Plugin plugin_;
+  std::unique_ptr<Dataset> dataset_;
+};
+
+template <class Product>
+std::unique_ptr<Product> create(const std::string& subject, const char* call, Product* (*function)(const ConfigView&),
+                                const ConfigView& settings) {
+  TORCH_INTERNAL_ASSERT(function != nullptr, subject, " is of the other kind");
+  std::unique_ptr<Product> product(guard_settings(subject, call, [&] { return function(settings); }));
+  if (!product) throw Error("in " + subject + ", " + call + ": returned nothing");
+  return product;
+}
+
+}  // namespace
+
+Plugin::Plugin(Kind kind, std::string path, const plugtune_plugin_v1& descriptor)
+    : path_(std::move(path)),
+      kind_(kind),
+      name_(descriptor.name),
+      version_(descriptor.version),
+      summary_(empty(descriptor.items->summary) ? "" : descriptor.items->summary),
+      subject_(fmt::format("{} '{}' {} ({})", kind_name(kind), name_, version_, path_)),
+      item_(descriptor.items) {}
+
+Plugin load_file(Kind kind, const std::string& path) {
+  const auto [stated, stem] = kind_and_name(path);
+  if (stated != kind) {
+    throw Error(fmt::format("{}: must be a {} (<name>.{}.so), but its name says {}", path, kind_name(kind),
+                            kind_name(kind), kind_name(stated)));
+  }
+  check_stamp(path);
+  const boost::dll::shared_library& library = open_library(path);
+  if (!library.has("plugtune_plugin")) {
+    throw Error(path +
+                ": has no symbol 'plugtune_plugin'; put PLUGTUNE_STRATEGY(...) or PLUGTUNE_DATASET(...) at the end of "
+                "its source");
+  }
+  const auto& descriptor = library.get<const plugtune_plugin_v1>("plugtune_plugin");
+  check_descriptor(descriptor, kind, stem, path);
+  return Plugin(kind, path, descriptor);
+}
+
+Plugin load_file(const std::string& path) { return load_file(kind_and_name(path).first, path); }
+
+Plugin load(Kind kind, const std::string& name_or_path, const SearchPath& search) {
+  return load_file(kind, resolve(kind, name_or_path, search));
+}
+
+LoadedStrategy Plugin::create_strategy_unchecked(const ConfigView& settings) const {
+  LoadedStrategy loaded{*this, create<Strategy>(subject_, "constructor", item_->create_strategy, settings)};
+  Strategy* strategy = loaded.strategy.get();
+  loaded.observer = dynamic_cast<StepObserver*>(strategy);
+  loaded.auxiliary = dynamic_cast<AuxiliaryLoss*>(strategy);
+  loaded.grouping = dynamic_cast<ParamGrouping*>(strategy);
+  loaded.state = dynamic_cast<CustomState*>(strategy);
+  loaded.reporter = dynamic_cast<Reporter*>(strategy);
+  loaded.exchange = dynamic_cast<Exchange*>(strategy);
+  return loaded;
+}
+
+LoadedDataset Plugin::create_dataset_unchecked(const ConfigView& settings) const {
+  auto dataset = create<Dataset>(subject_, "constructor", item_->create_dataset, settings);
+  return {*this, std::make_unique<GuardedDataset>(*this, std::move(dataset))};
+}
+
+LoadedStrategy Plugin::create_strategy(const ConfigView& settings) const {
+  LoadedStrategy loaded = create_strategy_unchecked(settings);
+  settings.reject_unknown();
+  return loaded;
+}
+
+LoadedDataset Plugin::create_dataset(const ConfigView& settings) const {
+  LoadedDataset loaded = create_dataset_unchecked(settings);
+  settings.reject_unknown();
+  return loaded;
+}
+
+void LoadedStrategy::apply(Model& model) const {
+  guard_settings(plugin.subject(), "apply()", [&] { strategy->apply(model); });
+}
+
+}  // namespace plugtune::plugin
