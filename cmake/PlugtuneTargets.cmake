@@ -58,6 +58,7 @@ function(plugtune_test name)
   target_include_directories(${name} PRIVATE ${CMAKE_SOURCE_DIR}/core ${CMAKE_SOURCE_DIR}/tests)
   target_compile_definitions(${name} PRIVATE PLUGTUNE_SOURCE_DIR="${CMAKE_SOURCE_DIR}" PLUGTUNE_BINARY_DIR="${CMAKE_BINARY_DIR}")
   target_link_libraries(${name} PRIVATE plugtune_options ${arg_DEPS} plugtune_sdk fmt::fmt GTest::gtest GTest::gtest_main GTest::gmock)
+  target_compile_options(${name} PRIVATE -fPIC)  # the precompiled header is -fPIC; CMake gives executables -fPIE
   plugtune_use_pch(${name})
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
   add_test(NAME ${name} COMMAND ${name} WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
