@@ -66,9 +66,25 @@ std::string range_text(T min, T max, T lowest, T highest, std::string (*text)(T)
   return "between " + text(min) + " and " + text(max);
 }
 
-ConfigNode node_of(const std::vector<std::string>& values) {
+std::string whole_number_range(int64_t min, int64_t max) {
+  using Limits = std::numeric_limits<int64_t>;
+  return "must be " +
+         range_text<int64_t>(min, max, Limits::min(), Limits::max(), [](int64_t v) { return std::to_string(v); });
+}
+
+// "a number, "learned" or "channel"".
+std::string alternatives(std::vector<std::string> parts, const std::vector<std::string>& words) {
+  for (const std::string& word : words)
+    parts.push_back("\"" + word + "\"");
+  const std::string last = parts.back();
+  parts.pop_back();
+  return join(parts) + " or " + last;
+}
+
+template <class T>
+ConfigNode node_of(const std::vector<T>& values) {
   ConfigNode::Array array;
-  for (const std::string& value : values)
+  for (const T& value : values)
     array.push_back({value});
   return {array};
 }
@@ -94,17 +110,23 @@ T ConfigView::keep(const std::string& key, T value) const {
   return value;
 }
 
-void ConfigView::problem(const std::string& key, const std::string& text) const {
+std::string ConfigView::located(const std::string& key, const std::string& text) const {
   std::string line = state_->origin.subject + "." + key + ": " + text;
   const ConfigNode* node = state_->table.find(key);
   const int at = node != nullptr ? node->line : state_->table.line;
   const std::string& file = node != nullptr && !node->file.empty() ? node->file : state_->origin.file;
   if (!file.empty()) line += " (" + file + (at > 0 ? ":" + std::to_string(at) : "") + ")";
+  return line;
+}
+
+void ConfigView::problem(const std::string& key, const std::string& text) const {
   State* owner = state_.get();
   while (owner->parent)
     owner = owner->parent.get();
-  owner->problems.push_back(line);
+  owner->problems.push_back(located(key, text));
 }
+
+Error ConfigView::error(const std::string& key, const std::string& text) const { return Error(located(key, text)); }
 
 bool ConfigView::has(const std::string& key) const { return read(key) != nullptr; }
 
@@ -143,11 +165,7 @@ int64_t ConfigView::integer(const std::string& key, int64_t fallback, int64_t mi
     return fallback;
   }
   if (*number < min || *number > max) {
-    using Limits = std::numeric_limits<int64_t>;
-    problem(key, "must be " +
-                     range_text<int64_t>(min, max, Limits::min(), Limits::max(),
-                                         [](int64_t v) { return std::to_string(v); }) +
-                     ", got " + std::to_string(*number));
+    problem(key, whole_number_range(min, max) + ", got " + std::to_string(*number));
     return fallback;
   }
   return keep(key, *number);
@@ -184,6 +202,42 @@ double ConfigView::number(const std::string& key, double fallback, double min, d
 std::optional<double> ConfigView::optional_number(const std::string& key, double min, double max) const {
   if (read(key) == nullptr) return std::nullopt;
   return checked_number(key, min, min, max);
+}
+
+std::variant<double, std::string> ConfigView::number_or(const std::string& key,
+                                                        const std::variant<double, std::string>& fallback,
+                                                        const std::vector<std::string>& words, double min,
+                                                        double max) const {
+  const ConfigNode* node = read(key);
+  if (node == nullptr) {
+    std::visit([&](const auto& value) { keep(key, value); }, fallback);
+    return fallback;
+  }
+  if (std::holds_alternative<double>(node->value) || std::holds_alternative<int64_t>(node->value)) {
+    const double* number = std::get_if<double>(&fallback);
+    return checked_number(key, number != nullptr ? *number : min, min, max);
+  }
+  const auto* text = std::get_if<std::string>(&node->value);
+  if (text != nullptr && std::find(words.begin(), words.end(), *text) != words.end()) return keep(key, *text);
+  problem(key, "must be " + alternatives({"a number"}, words) + ", got " + show(*node) +
+                   (text != nullptr ? did_you_mean(*text, words) : ""));
+  return fallback;
+}
+
+std::variant<bool, std::string> ConfigView::boolean_or(const std::string& key,
+                                                       const std::variant<bool, std::string>& fallback,
+                                                       const std::vector<std::string>& words) const {
+  const ConfigNode* node = read(key);
+  if (node == nullptr) {
+    std::visit([&](const auto& value) { keep(key, value); }, fallback);
+    return fallback;
+  }
+  if (const auto* flag = std::get_if<bool>(&node->value)) return keep(key, *flag);
+  const auto* text = std::get_if<std::string>(&node->value);
+  if (text != nullptr && std::find(words.begin(), words.end(), *text) != words.end()) return keep(key, *text);
+  problem(key, "must be " + alternatives({"true", "false"}, words) + ", got " + show(*node) +
+                   (text != nullptr ? did_you_mean(*text, words) : ""));
+  return fallback;
 }
 
 std::string ConfigView::choice(const std::string& key, const std::string& fallback,
@@ -238,6 +292,37 @@ std::map<std::string, double> ConfigView::numbers(const std::string& key) const 
     }
   }
   state_->resolved.set(key, *node);
+  return values;
+}
+
+std::map<std::string, double> ConfigView::number_or_numbers(const std::string& key, double fallback) const {
+  const ConfigNode* node = read(key);
+  if (node != nullptr && std::holds_alternative<ConfigNode::Table>(node->value)) return numbers(key);
+  return {{"default", number(key, fallback)}};
+}
+
+std::vector<int64_t> ConfigView::integers(const std::string& key, const std::vector<int64_t>& fallback, int64_t min,
+                                          int64_t max) const {
+  const ConfigNode* node = read(key);
+  const auto* array = node == nullptr ? nullptr : std::get_if<ConfigNode::Array>(&node->value);
+  std::vector<int64_t> values;
+  if (node == nullptr) {
+    values = fallback;
+  } else if (array == nullptr) {
+    values.push_back(integer(key, min, min, max));
+  } else {
+    for (const ConfigNode& element : *array) {
+      const auto* number = std::get_if<int64_t>(&element.value);
+      if (number == nullptr) {
+        problem(key, "must be an array of whole numbers, got " + show(element) + " in it");
+      } else if (*number < min || *number > max) {
+        problem(key, whole_number_range(min, max) + ", got " + std::to_string(*number) + " in it");
+      } else {
+        values.push_back(*number);
+      }
+    }
+  }
+  state_->resolved.set(key, node_of(values));
   return values;
 }
 

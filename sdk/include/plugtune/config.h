@@ -14,6 +14,7 @@
 #include <variant>
 #include <vector>
 
+#include "plugtune/error.h"
 #include "plugtune/export.h"
 #include "plugtune/selector.h"
 
@@ -75,11 +76,26 @@ class PLUGTUNE_API ConfigView {
                 double max = std::numeric_limits<double>::max()) const;
   std::optional<double> optional_number(const std::string& key, double min = std::numeric_limits<double>::lowest(),
                                         double max = std::numeric_limits<double>::max()) const;
+  /// A number as above, or one of `words`: `scaling = 4`, `scaling = "learned"`.
+  std::variant<double, std::string> number_or(const std::string& key, const std::variant<double, std::string>& fallback,
+                                              const std::vector<std::string>& words,
+                                              double min = std::numeric_limits<double>::lowest(),
+                                              double max = std::numeric_limits<double>::max()) const;
+  /// true, false or one of `words`.
+  std::variant<bool, std::string> boolean_or(const std::string& key, const std::variant<bool, std::string>& fallback,
+                                             const std::vector<std::string>& words) const;
   std::string choice(const std::string& key, const std::string& fallback,
                      const std::vector<std::string>& choices) const;
   std::vector<std::string> strings(const std::string& key, const std::vector<std::string>& fallback) const;
   /// Whole numbers or numbers by name: `ranks = { query = 8 }`.
   std::map<std::string, double> numbers(const std::string& key) const;
+  /// Numbers by name, or one number for every name, which is given under "default": `width = 16`,
+  /// `width = { default = 16, "0" = 8 }`.
+  std::map<std::string, double> number_or_numbers(const std::string& key, double fallback) const;
+  /// An array of whole numbers, each min <= value <= max; one number reads as an array of one.
+  std::vector<int64_t> integers(const std::string& key, const std::vector<int64_t>& fallback,
+                                int64_t min = std::numeric_limits<int64_t>::min(),
+                                int64_t max = std::numeric_limits<int64_t>::max()) const;
   /// `targets` (role names, globs, /regex/) and `layers` ("0-5,11"; "" or absent: all).
   Selector selector(const std::vector<std::string>& default_targets) const;
   /// An array of finished runs, opened by the host. Empty and a problem when absent.
@@ -89,6 +105,8 @@ class PLUGTUNE_API ConfigView {
 
   /// Notes a problem with a value that was read: "strategy.rank: <text> (lora.toml:9)".
   void problem(const std::string& key, const std::string& text) const;
+  /// The same text as an Error, for what only apply() can know: `throw settings.error("layers", "...")`.
+  Error error(const std::string& key, const std::string& text) const;
   /// Notes every key that was never read. Throws Error with all problems, if there are any.
   void reject_unknown() const;
 
@@ -103,6 +121,7 @@ class PLUGTUNE_API ConfigView {
   const ConfigNode* read(const std::string& key) const;
   template <class T>
   T keep(const std::string& key, T value) const;
+  std::string located(const std::string& key, const std::string& text) const;
   double checked_number(const std::string& key, double fallback, double min, double max) const;
   std::shared_ptr<State> state_;
 };

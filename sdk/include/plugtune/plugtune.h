@@ -1,6 +1,8 @@
 #pragma once
 // plugtune.h - the whole SDK, for a plugin's single source file.
 
+#include "plugtune/blocks/adapter_block.h"
+#include "plugtune/blocks/adapter_settings.h"
 #include "plugtune/blocks/bottleneck.h"
 #include "plugtune/blocks/low_rank.h"
 #include "plugtune/capability.h"

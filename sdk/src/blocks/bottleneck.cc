@@ -19,15 +19,21 @@ struct NamedActivation {
   const char* name;
   Function function;
 };
-// Names as in AdapterHub's Activation_Function_Class, plus "silu", transformers' word for swish.
+// Names as in AdapterHub's Activation_Function_Class: transformers' names, and "leakyrelu".
 constexpr NamedActivation kActivations[] = {
     {"relu", [](const Tensor& x) { return torch::relu(x); }},
     {"gelu", [](const Tensor& x) { return torch::gelu(x); }},
     {"gelu_new", [](const Tensor& x) { return torch::gelu(x, "tanh"); }},
+    {"gelu_pytorch_tanh", [](const Tensor& x) { return torch::gelu(x, "tanh"); }},
+    {"quick_gelu", [](const Tensor& x) { return x * torch::sigmoid(1.702 * x); }},
     {"swish", [](const Tensor& x) { return torch::silu(x); }},
     {"silu", [](const Tensor& x) { return torch::silu(x); }},
+    {"mish", [](const Tensor& x) { return torch::mish(x); }},
     {"tanh", [](const Tensor& x) { return torch::tanh(x); }},
     {"leakyrelu", [](const Tensor& x) { return torch::leaky_relu(x); }},
+    {"leaky_relu", [](const Tensor& x) { return torch::leaky_relu(x); }},
+    {"relu2", [](const Tensor& x) { return torch::relu(x).square(); }},
+    {"relu6", [](const Tensor& x) { return torch::relu6(x); }},
     {"sigmoid", [](const Tensor& x) { return torch::sigmoid(x); }},
     {"linear", [](const Tensor& x) { return x; }},
 };
@@ -70,7 +76,11 @@ std::function<Tensor(const Tensor&)> activation(const std::string& name) {
 }
 
 int64_t bottleneck_width(int64_t hidden_size, double reduction_factor) {
-  return std::max<int64_t>(1, static_cast<int64_t>(static_cast<double>(hidden_size) / reduction_factor));
+  // Python's `hidden_size // reduction_factor`: the floor of the exact quotient, which floor(a / b) misses when a / b
+  // rounds up to a whole number (768 / 0.1 gives 7680, 768 // 0.1 gives 7679).
+  const double hidden = static_cast<double>(hidden_size);
+  const double quotient = (hidden - std::fmod(hidden, reduction_factor)) / reduction_factor;
+  return std::max<int64_t>(1, static_cast<int64_t>(std::round(quotient)));
 }
 
 Bottleneck::Bottleneck(const BottleneckOptions& options)
@@ -102,16 +112,18 @@ void Bottleneck::reset_parameters() {
   if (scaling.defined()) scaling.fill_(1.0);
 }
 
-Tensor Bottleneck::forward(const Tensor& z) {
+Tensor Bottleneck::update(const Tensor& z) const {
   const Tensor down = activation_(torch::linear(z, down_weight, down_bias));  // (N, width)
-  Tensor up = torch::linear(down, up_weight, up_bias);                        // (N, H)
-  if (scaling.defined()) {
-    up = up * scaling;
-  } else if (options_.scaling != 1.0) {
-    up = up * options_.scaling;
-  }
-  return is_training() && options_.dropout > 0 ? torch::dropout(up, options_.dropout, /*train=*/true) : up;
+  const Tensor up = torch::linear(down, up_weight, up_bias);                  // (N, H)
+  if (scaling.defined()) return up * scaling;
+  return options_.scaling == 1.0 ? up : up * options_.scaling;
 }
+
+Tensor Bottleneck::drop(const Tensor& update) const {
+  return is_training() && options_.dropout > 0 ? torch::dropout(update, options_.dropout, /*train=*/true) : update;
+}
+
+Tensor Bottleneck::forward(const Tensor& z) { return drop(update(z)); }
 
 }  // namespace v1
 }  // namespace plugtune

@@ -12,7 +12,18 @@ namespace plugtune {
 inline namespace v1 {
 namespace {
 
-void kaiming_uniform(const Tensor& weight) { torch::nn::init::kaiming_uniform_(weight, /*a=*/std::sqrt(5.0)); }
+void initialise(const Tensor& a, const LowRankOptions& options) {
+  if (options.init == LowRankInit::kGaussian) {
+    a.normal_(0.0, 1.0 / static_cast<double>(options.rank));
+  } else {
+    torch::nn::init::kaiming_uniform_(a, /*a=*/std::sqrt(5.0));
+  }
+}
+
+// B A in the type of `weight`: a merge in float64 is exact to the last bit of a float32 weight.
+Tensor product_like(const Tensor& weight, const Tensor& b, const Tensor& a) {
+  return torch::matmul(b.to(weight.options()), a.to(weight.options()));
+}
 
 }  // namespace
 
@@ -23,8 +34,8 @@ double low_rank_scale(const LowRankOptions& options) {
 }
 
 LowRankLinear::LowRankLinear(int64_t in_features, int64_t out_features, const LowRankOptions& options)
-    : scale_(low_rank_scale(options)),
-      dropout_(options.dropout) {
+    : options_(options),
+      scale_(low_rank_scale(options)) {
   a = register_parameter("a", torch::empty({options.rank, in_features}));
   b = register_parameter("b", torch::empty({out_features, options.rank}));
   reset_parameters();
@@ -33,17 +44,26 @@ LowRankLinear::~LowRankLinear() = default;
 
 void LowRankLinear::reset_parameters() {
   torch::NoGradGuard no_grad;
-  kaiming_uniform(a);
+  initialise(a, options_);
   b.zero_();
 }
 
 Tensor LowRankLinear::add_to(const Tensor& y, const Tensor& x) {
-  const Tensor dropped = is_training() && dropout_ > 0 ? torch::dropout(x, dropout_, /*train=*/true) : x;
-  const Tensor down = torch::linear(dropped, a);  // (N, r)
-  return torch::addmm(y, down, b.t(), /*beta=*/1, /*alpha=*/scale_);
+  const bool drops = is_training() && options_.dropout > 0;
+  const Tensor down = torch::linear(drops ? torch::dropout(x, options_.dropout, /*train=*/true) : x, a);  // (N, r)
+  return torch::addmm(y, down, b.t(), /*beta=*/1, /*alpha=*/scale_);                                      // (N, out)
 }
 
 Tensor LowRankLinear::delta() const { return torch::matmul(b, a) * scale_; }
+
+void LowRankLinear::merge(Tensor& weight) const {
+  torch::NoGradGuard no_grad;
+  weight.add_(product_like(weight, b, a), scale_);
+}
+void LowRankLinear::unmerge(Tensor& weight) const {
+  torch::NoGradGuard no_grad;
+  weight.sub_(product_like(weight, b, a), scale_);
+}
 
 LowRankEmbedding::LowRankEmbedding(int64_t words, int64_t hidden_size, const LowRankOptions& options)
     : scale_(low_rank_scale(options)) {
@@ -60,15 +80,25 @@ void LowRankEmbedding::reset_parameters() {
 }
 
 Tensor LowRankEmbedding::add_to(const Tensor& y, const Tensor& ids) const {
-  const Tensor rows = a.index_select(1, ids).t();  // (N, r)
-  return torch::addmm(y, rows, b.t(), /*beta=*/1, /*alpha=*/scale_);
+  const Tensor rows = torch::embedding(a.t(), ids);                   // (N, r)
+  return torch::addmm(y, rows, b.t(), /*beta=*/1, /*alpha=*/scale_);  // (N, H)
 }
 
 Tensor LowRankEmbedding::delta() const { return torch::matmul(b, a).t() * scale_; }
 
+void LowRankEmbedding::merge(Tensor& weight) const {
+  torch::NoGradGuard no_grad;
+  weight.add_(product_like(weight, b, a).t(), scale_);
+}
+void LowRankEmbedding::unmerge(Tensor& weight) const {
+  torch::NoGradGuard no_grad;
+  weight.sub_(product_like(weight, b, a).t(), scale_);
+}
+
 LowRankConv2d::LowRankConv2d(int64_t in_channels, int64_t out_channels, int64_t kernel_size, int64_t groups,
                              const LowRankOptions& options)
     : weight_shape_{out_channels, in_channels / groups, kernel_size, kernel_size},
+      options_(options),
       scale_(low_rank_scale(options)) {
   const int64_t r = options.rank, k = kernel_size;
   a = register_parameter("a", torch::empty({r * k, in_channels * k}));
@@ -79,11 +109,20 @@ LowRankConv2d::~LowRankConv2d() = default;
 
 void LowRankConv2d::reset_parameters() {
   torch::NoGradGuard no_grad;
-  kaiming_uniform(a);
+  initialise(a, options_);
   b.zero_();
 }
 
 Tensor LowRankConv2d::delta() const { return torch::matmul(b, a).view(weight_shape_) * scale_; }
+
+void LowRankConv2d::merge(Tensor& weight) const {
+  torch::NoGradGuard no_grad;
+  weight.add_(product_like(weight, b, a).view(weight_shape_), scale_);
+}
+void LowRankConv2d::unmerge(Tensor& weight) const {
+  torch::NoGradGuard no_grad;
+  weight.sub_(product_like(weight, b, a).view(weight_shape_), scale_);
+}
 
 }  // namespace v1
 }  // namespace plugtune

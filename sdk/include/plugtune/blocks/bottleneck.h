@@ -7,6 +7,7 @@
 
 #include <functional>
 #include <string>
+#include <vector>
 
 #include "plugtune/export.h"
 
@@ -15,8 +16,8 @@ inline namespace v1 {
 
 using torch::Tensor;
 
-/// An activation by name: relu, gelu, gelu_new, swish (silu), tanh, leakyrelu, sigmoid, linear.
-/// Throws Error when there is none of that name.
+/// An activation by name, as transformers and AdapterHub's library name them: relu, gelu, gelu_new, swish (silu), tanh,
+/// leakyrelu, ... Throws Error when there is none of that name.
 PLUGTUNE_API std::function<Tensor(const Tensor&)> activation(const std::string& name);
 PLUGTUNE_API const std::vector<std::string>& activation_names();
 
@@ -26,11 +27,15 @@ enum class BottleneckInit : int32_t {
   kHoulsby,   ///< weights truncated N(0, 0.01) cut at 0.02, biases 0
 };
 
-enum class Scaling : int32_t { kFixed = 1, kLearned, kChannel };
+enum class Scaling : int32_t {
+  kFixed = 1,
+  kLearned,  ///< one factor
+  kChannel,  ///< one factor for each of H
+};
 
 struct PLUGTUNE_API BottleneckOptions {
   int64_t hidden_size = 0;  ///< H
-  int64_t width = 0;        ///< max(1, int(H / reduction_factor))
+  int64_t width = 0;        ///< bottleneck_width(H, reduction_factor)
   std::string activation = "relu";
   BottleneckInit init = BottleneckInit::kBert;
   Scaling scaling_kind = Scaling::kFixed;
@@ -45,6 +50,10 @@ class PLUGTUNE_API Bottleneck : public torch::nn::Module {
   ~Bottleneck() override;
   void reset_parameters();
   Tensor forward(const Tensor& z);
+  /// f(z) before its dropout.
+  Tensor update(const Tensor& z) const;
+  /// What forward() does to update().
+  Tensor drop(const Tensor& update) const;
   Tensor down_weight;  ///< (width, H)
   Tensor down_bias;    ///< (width)
   Tensor up_weight;    ///< (H, width)
@@ -56,7 +65,7 @@ class PLUGTUNE_API Bottleneck : public torch::nn::Module {
   std::function<Tensor(const Tensor&)> activation_;
 };
 
-/// max(1, int(hidden_size / reduction_factor)).
+/// max(1, floor(hidden_size / reduction_factor)).
 PLUGTUNE_API int64_t bottleneck_width(int64_t hidden_size, double reduction_factor);
 
 }  // namespace v1

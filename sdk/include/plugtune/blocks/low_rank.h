@@ -14,17 +14,23 @@ inline namespace v1 {
 
 using torch::Tensor;
 
+enum class LowRankInit : int32_t {
+  kKaiming = 1,  ///< A ~ kaiming_uniform(a = sqrt 5), as torch.nn.Linear
+  kGaussian,     ///< A ~ N(0, 1 / r)
+};
+
 struct PLUGTUNE_API LowRankOptions {
   int64_t rank = 8;
-  double alpha = 16;             ///< s = alpha / rank
-  bool rank_stabilized = false;  ///< s = alpha / sqrt(rank): Kalajdzievski 2023, arXiv:2312.03732
-  double dropout = 0.0;          ///< of the update's input
+  double alpha = 16;                         ///< s = alpha / rank
+  bool rank_stabilized = false;              ///< s = alpha / sqrt(rank): Kalajdzievski 2023, arXiv:2312.03732
+  double dropout = 0.0;                      ///< of the update's input; an embedding has none
+  LowRankInit init = LowRankInit::kKaiming;  ///< of a linear or convolution update; an embedding has its own
 };
 
 /// s as a number. Throws Error when rank < 1.
 PLUGTUNE_API double low_rank_scale(const LowRankOptions& options);
 
-/// s B A drop(x) beside y = W x.  A (r, in) ~ kaiming_uniform(a = sqrt 5), B (out, r) = 0: nothing at the start.
+/// s B A drop(x) beside y = W x.  A (r, in) by `init`, B (out, r) = 0: nothing at the start.
 class PLUGTUNE_API LowRankLinear : public torch::nn::Module {
  public:
   LowRankLinear(int64_t in_features, int64_t out_features, const LowRankOptions& options);
@@ -32,17 +38,21 @@ class PLUGTUNE_API LowRankLinear : public torch::nn::Module {
   void reset_parameters();
   /// x (N, in), y = W x + b (N, out) -> y + s B A drop(x).  (N, out)
   Tensor add_to(const Tensor& y, const Tensor& x);
-  /// s B A in the type of B.  (out, in)
+  /// s B A.  (out, in)
   Tensor delta() const;
+  /// weight (out, in) += s B A, computed in the type of `weight`; unmerge takes it away again. No gradients.
+  void merge(Tensor& weight) const;
+  void unmerge(Tensor& weight) const;
   Tensor a;  ///< (r, in)
   Tensor b;  ///< (out, r)
   double scale() const noexcept { return scale_; }
 
  private:
-  double scale_, dropout_;
+  LowRankOptions options_;
+  double scale_;
 };
 
-/// s (A^T)[ids] B^T beside E[ids].  A (r, V) = 0, B (H, r) ~ N(0, 1).
+/// s (A^T)[ids] B^T beside E[ids].  A (r, V) = 0, B (H, r) ~ N(0, 1): nothing at the start.
 class PLUGTUNE_API LowRankEmbedding : public torch::nn::Module {
  public:
   LowRankEmbedding(int64_t words, int64_t hidden_size, const LowRankOptions& options);
@@ -52,6 +62,9 @@ class PLUGTUNE_API LowRankEmbedding : public torch::nn::Module {
   Tensor add_to(const Tensor& y, const Tensor& ids) const;
   /// s (B A)^T.  (V, H)
   Tensor delta() const;
+  /// weight (V, H) += s (B A)^T, computed in the type of `weight`; unmerge takes it away again. No gradients.
+  void merge(Tensor& weight) const;
+  void unmerge(Tensor& weight) const;
   Tensor a;  ///< (r, V)
   Tensor b;  ///< (H, r)
   double scale() const noexcept { return scale_; }
@@ -60,20 +73,25 @@ class PLUGTUNE_API LowRankEmbedding : public torch::nn::Module {
   double scale_;
 };
 
-/// s (B A).view_as(W) on a convolution weight W (out, in / groups, k, k).  A (r k, in k), B (out / groups k, r k).
+/// s (B A).view_as(W) on a convolution weight W (out, in / groups, k, k).  A (r k, in k) by `init`, B (out / groups k, r k) = 0.
 class PLUGTUNE_API LowRankConv2d : public torch::nn::Module {
  public:
   LowRankConv2d(int64_t in_channels, int64_t out_channels, int64_t kernel_size, int64_t groups,
                 const LowRankOptions& options);
   ~LowRankConv2d() override;
   void reset_parameters();
-  /// (out, in / groups, k, k)
+  /// What to add to the weight: conv2d(x, W + delta()).  (out, in / groups, k, k)
   Tensor delta() const;
-  Tensor a, b;
+  /// weight (out, in / groups, k, k) += delta(), computed in the type of `weight`; unmerge takes it away again. No gradients.
+  void merge(Tensor& weight) const;
+  void unmerge(Tensor& weight) const;
+  Tensor a;  ///< (r k, in k)
+  Tensor b;  ///< (out / groups k, r k)
   double scale() const noexcept { return scale_; }
 
  private:
   std::vector<int64_t> weight_shape_;
+  LowRankOptions options_;
   double scale_;
 };
 

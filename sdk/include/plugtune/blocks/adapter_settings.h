@@ -1,0 +1,42 @@
+#pragma once
+// adapter_settings.h - the settings of a bottleneck adapter as an experiment file gives them.
+//
+// A named configuration (`config = "pfeiffer"`) sets the defaults, every single option overrides it. Names and defaults as
+// in AdapterHub's library 1.3.0, configuration/adapter_config.py.
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "plugtune/blocks/adapter_block.h"
+#include "plugtune/config.h"
+#include "plugtune/export.h"
+#include "plugtune/model.h"
+
+namespace plugtune {
+inline namespace v1 {
+
+struct PLUGTUNE_API AdapterSettings {
+  /// Reads every key; notes problems in `config`, and leaves reject_unknown() to the caller.
+  explicit AdapterSettings(const ConfigView& config);
+  ~AdapterSettings();
+
+  /// The junctions that get an adapter, in forward order.
+  /// Throws Error when there is none, or when a setting names a layer that the model does not have.
+  std::vector<JunctionSite*> places(Model& model) const;
+  /// The block of one layer.
+  AdapterBlockOptions block(int64_t layer, int64_t hidden_size) const;
+
+  std::string name = "adapter";  ///< of the patch
+  bool mh_adapter = false;       ///< after the attention
+  bool output_adapter = true;    ///< after the feed-forward
+  std::vector<int64_t> leave_out;
+  std::map<std::string, double> reduction_factor;  ///< by layer number, and "default"
+
+ private:
+  ConfigView config_;
+  AdapterBlockOptions options_;  // all but the sizes
+};
+
+}  // namespace v1
+}  // namespace plugtune

@@ -1,0 +1,160 @@
+// adapter_settings.cc - named configurations of bottleneck adapters, and the options that override them.
+#include "plugtune/blocks/adapter_settings.h"
+
+#include <algorithm>
+#include <charconv>
+
+#include "plugtune/error.h"
+
+namespace plugtune {
+inline namespace v1 {
+namespace {
+
+using BoolOrWord = std::variant<bool, std::string>;
+using NumberOrWord = std::variant<double, std::string>;
+
+/// Defaults of a named configuration.
+struct Preset {
+  std::vector<std::string> names;  ///< the paper's, the library's
+  bool mh_adapter, output_adapter;
+  bool original_ln_before, original_ln_after;
+  BoolOrWord residual_before_ln;
+  bool is_parallel;
+  std::string non_linearity;
+  double reduction_factor;
+  std::string init_weights;
+  NumberOrWord scaling;
+  double stochastic_depth;
+};
+
+const std::vector<Preset>& presets() {
+  static const std::vector<Preset> list = {
+      {{"pfeiffer", "seq_bn"}, false, true, true, true, true, false, "relu", 16, "bert", 1.0, 0.0},
+      {{"houlsby", "double_seq_bn"}, true, true, false, true, true, false, "swish", 16, "bert", 1.0, 0.0},
+      {{"parallel", "par_bn"}, false, true, false, true, true, true, "relu", 2, "mam", 4.0, 0.0},
+      {{"scaled_parallel", "scaled_par_bn"}, false, true, false, true, true, true, "relu", 2, "mam", "learned", 0.0},
+      {{"adapter_plus"}, false, true, true, false, false, false, "gelu", 96, "houlsby", "channel", 0.1},
+  };
+  return list;
+}
+
+const Preset& preset(const ConfigView& config) {
+  std::vector<std::string> names;
+  for (const Preset& entry : presets())
+    names.insert(names.end(), entry.names.begin(), entry.names.end());
+  const std::string name = config.choice("config", "pfeiffer", names);
+  return *std::find_if(presets().begin(), presets().end(), [&](const Preset& entry) {
+    return std::find(entry.names.begin(), entry.names.end(), name) != entry.names.end();
+  });
+}
+
+BottleneckInit read_init(const ConfigView& config, const std::string& fallback) {
+  const std::string name = config.choice("init_weights", fallback, {"bert", "mam", "mam_adapter", "houlsby"});
+  if (name == "bert") return BottleneckInit::kBert;
+  return name == "houlsby" ? BottleneckInit::kHoulsby : BottleneckInit::kMam;
+}
+
+void read_scaling(const ConfigView& config, const NumberOrWord& fallback, BottleneckOptions& bottleneck) {
+  const NumberOrWord scaling = config.number_or("scaling", fallback, {"learned", "channel"});
+  if (const double* factor = std::get_if<double>(&scaling)) {
+    bottleneck.scaling = *factor;
+  } else {
+    const bool learned = std::get<std::string>(scaling) == "learned";
+    bottleneck.scaling_kind = learned ? Scaling::kLearned : Scaling::kChannel;
+  }
+}
+
+AdapterResidual read_residual(const ConfigView& config, const BoolOrWord& fallback) {
+  const BoolOrWord value = config.boolean_or("residual_before_ln", fallback, {"post_add"});
+  if (std::holds_alternative<std::string>(value)) return AdapterResidual::kAfterAdd;
+  return std::get<bool>(value) ? AdapterResidual::kBeforeNorm : AdapterResidual::kAfterNorm;
+}
+
+// The layer that a key of the table names, or -1.
+int64_t layer_of(const std::string& key) {
+  int64_t layer = -1;
+  const auto [end, error] = std::from_chars(key.data(), key.data() + key.size(), layer);
+  return error == std::errc() && end == key.data() + key.size() && layer >= 0 ? layer : -1;
+}
+
+std::map<std::string, double> read_reduction_factor(const ConfigView& config, double fallback) {
+  const auto factors = config.number_or_numbers("reduction_factor", fallback);
+  for (const auto& [key, factor] : factors) {
+    if (key != "default" && layer_of(key) < 0) {
+      config.problem("reduction_factor", "must name layers (\"0\", \"1\", ...) and \"default\", got '" + key + "'");
+    }
+    if (factor <= 0) config.problem("reduction_factor", "must be greater than 0, got " + c10::str(factor));
+  }
+  return factors;
+}
+
+}  // namespace
+
+AdapterSettings::AdapterSettings(const ConfigView& config) : config_(config) {
+  constexpr double kBelowOne = 0.999999;
+  const Preset& preset = plugtune::preset(config);
+  mh_adapter = config.boolean("mh_adapter", preset.mh_adapter);
+  output_adapter = config.boolean("output_adapter", preset.output_adapter);
+  reduction_factor = read_reduction_factor(config, preset.reduction_factor);
+  leave_out = config.integers("leave_out", {}, /*min=*/0);
+  options_.is_parallel = config.boolean("is_parallel", preset.is_parallel);
+  options_.original_ln_before = config.boolean("original_ln_before", preset.original_ln_before);
+  options_.original_ln_after = config.boolean("original_ln_after", preset.original_ln_after);
+  options_.residual = read_residual(config, preset.residual_before_ln);
+  options_.ln_before = config.boolean("ln_before", false);
+  options_.ln_after = config.boolean("ln_after", false);
+  options_.adapter_residual_before_ln = config.boolean("adapter_residual_before_ln", false);
+  options_.use_gating = config.boolean("use_gating", false);
+  options_.stochastic_depth = config.number("stochastic_depth", preset.stochastic_depth, 0, kBelowOne);
+  options_.bottleneck.activation = config.choice("non_linearity", preset.non_linearity, activation_names());
+  options_.bottleneck.dropout = config.number("dropout", 0, 0, kBelowOne);
+  options_.bottleneck.init = read_init(config, preset.init_weights);
+  read_scaling(config, preset.scaling, options_.bottleneck);
+  name = config.string("name", "adapter");
+
+  if (!mh_adapter && !output_adapter) {
+    config.problem("output_adapter", "is false, and so is mh_adapter: there is no place left for an adapter");
+  }
+  if (!options_.is_parallel && options_.residual == AdapterResidual::kAfterAdd && !options_.original_ln_before) {
+    config.problem("residual_before_ln", "\"post_add\" needs original_ln_before = true");
+  }
+}
+AdapterSettings::~AdapterSettings() = default;
+
+std::vector<JunctionSite*> AdapterSettings::places(Model& model) const {
+  const int64_t layers = model.info().layers;
+  const auto check = [&](const char* key, int64_t layer) {
+    if (layer < layers) return;
+    throw config_.error(key,
+                        "the model has layers 0 to " + std::to_string(layers - 1) + ", got " + std::to_string(layer));
+  };
+  for (const int64_t layer : leave_out)
+    check("leave_out", layer);
+  for (const auto& [key, factor] : reduction_factor)
+    check("reduction_factor", layer_of(key));
+
+  std::vector<JunctionSite*> chosen;
+  for (int64_t layer = 0; layer < layers; ++layer) {
+    if (std::find(leave_out.begin(), leave_out.end(), layer) != leave_out.end()) continue;
+    if (!reduction_factor.contains("default") && !reduction_factor.contains(std::to_string(layer))) {
+      throw config_.error("reduction_factor", "has neither \"" + std::to_string(layer) +
+                                                  "\" nor \"default\": how wide is the adapter there?");
+    }
+    if (mh_adapter) chosen.push_back(&model.junction(Role::kAfterAttention, layer));
+    if (output_adapter) chosen.push_back(&model.junction(Role::kAfterFfn, layer));
+  }
+  if (chosen.empty()) throw config_.error("leave_out", "leaves out every layer of the model");
+  return chosen;
+}
+
+AdapterBlockOptions AdapterSettings::block(int64_t layer, int64_t hidden_size) const {
+  const auto own = reduction_factor.find(std::to_string(layer));
+  AdapterBlockOptions options = options_;
+  options.bottleneck.hidden_size = hidden_size;
+  options.bottleneck.width =
+      bottleneck_width(hidden_size, own != reduction_factor.end() ? own->second : reduction_factor.at("default"));
+  return options;
+}
+
+}  // namespace v1
+}  // namespace plugtune
