@@ -36,9 +36,26 @@ Site<In>::Site(SiteInfo info) : info_(std::move(info)) {}
 template <class In>
 Site<In>::~Site() = default;
 
+PatchError::PatchError(std::string patch, const std::string& text)
+    : std::runtime_error(patch + ": " + text), patch_(std::move(patch)) {}
+PatchError::~PatchError() = default;
+
 template <class In>
 Tensor Site<In>::run(const In& in, size_t inner) {
-  return patches_[inner - 1].second->forward(in, Next<In>(*this, inner - 1));
+  const auto& [name, patch] = patches_[inner - 1];
+  // Costs nothing unless something is thrown; then the message can say whose code it was.
+  const auto path = [&] { return info_.path + "." + name; };
+  try {
+    return patch->forward(in, Next<In>(*this, inner - 1));
+  } catch (const PatchError&) {
+    throw;
+  } catch (const c10::Error& error) {
+    throw PatchError(path(), error.what_without_backtrace());
+  } catch (const std::exception& error) {
+    throw PatchError(path(), error.what());
+  } catch (...) {
+    throw PatchError(path(), "threw something that is no std::exception");
+  }
 }
 
 template <class In>

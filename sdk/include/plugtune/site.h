@@ -5,6 +5,7 @@
 #include <torch/types.h>
 
 #include <memory>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -39,6 +40,18 @@ struct PLUGTUNE_API SiteInfo {
   std::string path;  ///< Hugging Face's module name, without "bert.": encoder.layer.0.attention.self.query
   Role role = Role::kNone;
   int64_t layer = -1;  ///< encoder layer, or -1 outside of the layers
+};
+
+/// What a patch's forward() threw, with where: what() is "<site path>.<patch>: <what it says>". Thrown by Site; the innermost
+/// patch that threw is named.
+class PLUGTUNE_API PatchError : public std::runtime_error {
+ public:
+  PatchError(std::string patch, const std::string& text);
+  ~PatchError() override;
+  const std::string& patch() const noexcept { return patch_; }  ///< `<site path>.<patch>`
+
+ private:
+  std::string patch_;
 };
 
 template <class In>

@@ -1,0 +1,104 @@
+#pragma once
+// bert.h - the BERT encoder written as sites over packed rows, with its task head.
+//
+// N rows, B sequences, H hidden, A heads, D = H / A, F feed-forward, V words, L layers. Devlin et al. 2019; names as in Hugging Face.
+
+#include <torch/nn/module.h>
+
+#include <memory>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "plugtune/dataset.h"
+#include "plugtune/model.h"
+
+namespace plugtune::model {
+
+/// What config.json says that changes arithmetic.
+struct BertOptions : ModelInfo {
+  int64_t token_types = 2;
+  int64_t pad_id = 0;
+  double classifier_dropout = 0;
+  TaskKind task = TaskKind::kClassification;  ///< with `labels` outputs; a regression has one
+};
+
+/// One batch as the encoder reads it; all tensors (N) int64, on the model's device.
+struct Input {
+  Tensor ids, types, positions;
+  Layout layout;
+};
+
+class BertLayer;
+class BertEncoder;
+class BertTrunk;
+class BertHead;
+
+/// The encoder and its head: owns every site. Weights are zero until loaded or reset; everything is frozen until asked for.
+class Bert final : public torch::nn::Module, public plugtune::Model {
+ public:
+  explicit Bert(const BertOptions& options);
+  ~Bert() override;
+
+  const BertOptions& options() const noexcept { return options_; }
+
+  /// Logits: (B, labels); (B) for a regression is (B, 1). Computes first rows only in the last layer where that is exact.
+  Tensor forward(const Input& input);
+  /// The last hidden rows, all of them.  (N, H)
+  Tensor hidden(const Input& input);
+  /// False forces the last layer to compute all rows (what a task that reads all rows needs, and tests compare with).
+  void set_first_rows_only(bool allowed) noexcept { first_rows_allowed_ = allowed; }
+
+  /// Hugging Face's initialisation of the whole model with torch's default generator: weights N(0, initializer_range),
+  /// biases 0, LayerNorm 1/0, padding row 0.
+  void reset_parameters();
+  void reset_pooler();
+  void reset_classifier();
+
+  /// Base parameters and the classifier by Hugging Face's names without "bert.", in the order of a state_dict; no patches'.
+  std::vector<std::pair<std::string, Tensor>> own_parameters() const;
+  /// Every parameter and buffer that patches own, by delta key `<site path>.<patch>.<name>`.
+  std::vector<std::pair<std::string, Tensor>> patch_parameters() const;
+  std::vector<std::pair<std::string, Tensor>> patch_buffers() const;
+  /// Names that a strategy asked for through train_base().
+  const std::set<std::string>& trained_base() const noexcept { return trained_base_; }
+  /// requires_grad false everywhere outside of patches.
+  void freeze_base();
+
+  /// Absorbs every foldable patch into its weight (in float64) and removes it. Throws Error naming each patch that cannot be folded.
+  void fold();
+  /// Every site that has patches: "path: patch, patch".
+  std::vector<std::string> patched_sites() const;
+
+  // plugtune::Model
+  const ModelInfo& info() const override { return options_; }
+  EmbeddingSite& word_embeddings() override;
+  TrunkSite& trunk() override;
+  EncoderSite& encoder() override;
+  LayerSite& layer(int64_t layer) override;
+  AttentionSite& attention(int64_t layer) override;
+  LinearSite& linear(Role role, int64_t layer) override;
+  JunctionSite& junction(Role role, int64_t layer) override;
+  HeadSite& head() override;
+  const std::vector<LinearSite*>& all_linear() override { return linears_; }
+  const std::vector<JunctionSite*>& all_junctions() override { return junctions_; }
+  std::vector<std::pair<std::string, Tensor>> base_parameters() override;
+  void train_base(const std::string& name) override;
+
+ private:
+  bool may_compute_first_rows_only() const;
+  BertLayer& bert_layer(int64_t layer);
+
+  BertOptions options_;
+  std::shared_ptr<EmbeddingSite> words_;
+  std::shared_ptr<BertTrunk> trunk_;
+  std::shared_ptr<BertEncoder> encoder_;
+  std::shared_ptr<BertHead> head_;
+  std::shared_ptr<LinearSite> pooler_, classifier_;
+  std::vector<LinearSite*> linears_;
+  std::vector<JunctionSite*> junctions_;
+  std::set<std::string> trained_base_;
+  bool first_rows_allowed_ = true;
+};
+
+}  // namespace plugtune::model

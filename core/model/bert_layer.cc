@@ -1,0 +1,163 @@
+// bert_layer.cc - what the pretrained encoder computes inside its sites. Devlin et al. 2019, arXiv:1810.04805.
+#include "model/bert_layer.h"
+
+#include <torch/nn/functional.h>
+
+#include "kernels/activation.h"
+#include "kernels/attention.h"
+#include "kernels/dropout.h"
+#include "kernels/embedding.h"
+#include "kernels/junction.h"
+#include "plugtune/error.h"
+
+namespace plugtune::model {
+namespace {
+
+std::string layer_path(int64_t layer) { return "encoder.layer." + std::to_string(layer); }
+
+std::shared_ptr<LinearSite> linear_site(const std::string& path, Role role, int64_t layer, int64_t in, int64_t out) {
+  return std::make_shared<LinearSite>(SiteInfo{path, role, layer}, in, out);
+}
+
+}  // namespace
+
+BertAttention::BertAttention(const BertOptions& options, int64_t layer)
+    : AttentionSite({layer_path(layer) + ".attention.self", Role::kNone, layer}),
+      dropout_(options.attention_dropout) {
+  const int64_t hidden = options.hidden_size;
+  const auto projection = [&](const char* name, Role role) {
+    return register_module(name, linear_site(info().path + "." + name, role, layer, hidden, hidden));
+  };
+  query = projection("query", Role::kQuery);
+  key = projection("key", Role::kKey);
+  value = projection("value", Role::kValue);
+}
+
+Tensor BertAttention::base(const AttentionIn& in) {
+  return kernels::attention(in.q, in.k, in.v, in.queries, in.keys, kernels::draw_dropout(dropout_, is_training()));
+}
+
+BertJunction::BertJunction(SiteInfo info, const BertOptions& options)
+    : JunctionSite(std::move(info), options.hidden_size, options.layer_norm_eps),
+      dropout_(options.hidden_dropout) {}
+
+Tensor BertJunction::close(const Tensor& h, const Tensor& residual, const Layout& layout) {
+  const kernels::Dropout dropout = kernels::draw_dropout(dropout_, is_training());
+  if (bare()) return kernels::dropout_residual_layer_norm(h, residual, weight, bias, eps(), dropout);
+  return forward({kernels::dropout(h, dropout), residual, layout});
+}
+
+Tensor BertJunction::base(const JunctionIn& in) {
+  return kernels::dropout_residual_layer_norm(in.h, in.residual, weight, bias, eps(), {});
+}
+
+BertLayer::BertLayer(const BertOptions& options, int64_t layer)
+    : LayerSite({layer_path(layer), Role::kNone, layer}),
+      activation_(options.activation),
+      heads_(options.heads),
+      head_size_(options.head_size) {
+  const std::string path = info().path;
+  const int64_t hidden = options.hidden_size, wide = options.feed_forward_size;
+
+  const auto attention_part = register_module("attention", std::make_shared<Container>());
+  attention = attention_part->register_module("self", std::make_shared<BertAttention>(options, layer));
+  const auto attention_end = attention_part->register_module("output", std::make_shared<Container>());
+  attention_output = attention_end->register_module(
+      "dense", linear_site(path + ".attention.output.dense", Role::kAttentionOutput, layer, hidden, hidden));
+  after_attention = attention_end->register_module(
+      "LayerNorm", std::make_shared<BertJunction>(
+                       SiteInfo{path + ".attention.output.LayerNorm", Role::kAfterAttention, layer}, options));
+
+  const auto intermediate = register_module("intermediate", std::make_shared<Container>());
+  ffn_up = intermediate->register_module("dense",
+                                         linear_site(path + ".intermediate.dense", Role::kFfnUp, layer, hidden, wide));
+  const auto output = register_module("output", std::make_shared<Container>());
+  ffn_down = output->register_module("dense", linear_site(path + ".output.dense", Role::kFfnDown, layer, wide, hidden));
+  after_ffn = output->register_module(
+      "LayerNorm",
+      std::make_shared<BertJunction>(SiteInfo{path + ".output.LayerNorm", Role::kAfterFfn, layer}, options));
+}
+
+Tensor BertLayer::activate_up(const Tensor& x) {
+  if (activation_ == "gelu") {
+    // Bare, the bias is added inside the activation's pass.
+    return ffn_up->bare() ? kernels::bias_gelu(torch::linear(x, ffn_up->weight), ffn_up->bias)
+                          : kernels::gelu(ffn_up->forward(x));
+  }
+  const Tensor up = ffn_up->forward(x);  // (N, F)
+  if (activation_ == "gelu_new") return torch::gelu(up, "tanh");
+  if (activation_ == "relu") return torch::relu(up);
+  if (activation_ == "tanh") return torch::tanh(up);
+  return torch::silu(up);
+}
+
+Tensor BertLayer::compute(const Tensor& h_queries, const Layout& queries, const LayerIn& keys) {
+  const auto split_heads = [&](const Tensor& rows) { return rows.view({rows.size(0), heads_, head_size_}); };
+  const Tensor context = attention->forward({split_heads(attention->query->forward(h_queries)),
+                                             split_heads(attention->key->forward(keys.h)),
+                                             split_heads(attention->value->forward(keys.h)), queries, keys.layout});
+  const Tensor attended = after_attention->close(
+      attention_output->forward(context.reshape({context.size(0), heads_ * head_size_})), h_queries, queries);
+  return after_ffn->close(ffn_down->forward(activate_up(attended)), attended, queries);
+}
+
+Tensor BertLayer::base(const LayerIn& in) { return compute(in.h, in.layout, in); }
+
+Tensor BertLayer::first_rows(const LayerIn& in) {
+  return compute(in.h.index_select(0, in.layout.first_rows()), in.layout.first_rows_only(), in);
+}
+
+BertEncoder::BertEncoder(const BertOptions& options) : EncoderSite({"encoder", Role::kNone, -1}) {
+  const auto list = register_module("layer", std::make_shared<Container>());
+  for (int64_t i = 0; i < options.layers; ++i) {
+    layers.push_back(list->register_module(std::to_string(i), std::make_shared<BertLayer>(options, i)));
+  }
+}
+
+Tensor BertEncoder::base(const EncoderIn& in) {
+  Tensor h = in.h;
+  for (size_t i = 0; i < layers.size(); ++i) {
+    const bool last = i + 1 == layers.size();
+    h = last && first_rows_only ? layers[i]->first_rows({h, in.layout}) : layers[i]->forward({h, in.layout});
+  }
+  return h;
+}
+
+BertTrunk::BertTrunk(const BertOptions& options, std::shared_ptr<EmbeddingSite> words, BertEncoder& encoder)
+    : TrunkSite({"embeddings", Role::kNone, -1}),
+      encoder_(encoder),
+      eps_(options.layer_norm_eps),
+      dropout_(options.hidden_dropout) {
+  const int64_t hidden = options.hidden_size;
+  register_module("word_embeddings", std::move(words));
+  const auto table = [&](const char* name, int64_t rows) {
+    return register_module(name, std::make_shared<Container>())
+        ->register_parameter("weight", torch::zeros({rows, hidden}));
+  };
+  position_table = table("position_embeddings", options.max_positions);
+  type_table = table("token_type_embeddings", options.token_types);
+  const auto norm = register_module("LayerNorm", std::make_shared<Container>());
+  norm_weight = norm->register_parameter("weight", torch::ones({hidden}));
+  norm_bias = norm->register_parameter("bias", torch::zeros({hidden}));
+}
+
+Tensor BertTrunk::base(const TrunkIn& in) {
+  const Tensor h =
+      kernels::embedding_layer_norm(in.words, in.types, in.positions, type_table, position_table, norm_weight,
+                                    norm_bias, eps_, kernels::draw_dropout(dropout_, is_training()));
+  return encoder_.forward({h, in.layout});
+}
+
+BertHead::BertHead(const BertOptions& options, LinearSite& pooler, LinearSite& classifier)
+    : HeadSite({"head", Role::kNone, -1}),
+      pooler_(pooler),
+      classifier_(classifier),
+      dropout_(options.classifier_dropout) {}
+
+Tensor BertHead::base(const HeadIn& in) {
+  const Tensor first = in.layout.rows() == in.layout.sequences() ? in.h : in.h.index_select(0, in.layout.first_rows());
+  const Tensor pooled = torch::tanh(pooler_.forward(first));  // (B, H)
+  return classifier_.forward(kernels::dropout(pooled, kernels::draw_dropout(dropout_, is_training())));
+}
+
+}  // namespace plugtune::model

@@ -1,0 +1,110 @@
+// open.cc - weights into sites and back.
+#include "model/open.h"
+
+#include <fmt/format.h>
+
+#include "formats/bert_weights.h"
+#include "formats/fingerprint.h"
+#include "formats/model_directory.h"
+#include "plugtune/error.h"
+
+namespace plugtune::model {
+namespace {
+
+const char* problem_type(TaskKind kind) {
+  switch (kind) {
+    case TaskKind::kMultiLabel: return "multi_label_classification";
+    case TaskKind::kRegression: return "regression";
+    default: return "single_label_classification";
+  }
+}
+
+BertOptions options_of(const formats::BertConfig& config, const Task& task) {
+  BertOptions options;
+  options.layers = config.num_hidden_layers;
+  options.hidden_size = config.hidden_size;
+  options.heads = config.num_attention_heads;
+  options.head_size = config.head_size();
+  options.feed_forward_size = config.intermediate_size;
+  options.vocabulary_size = config.vocab_size;
+  options.max_positions = config.max_position_embeddings;
+  options.hidden_dropout = config.hidden_dropout_prob;
+  options.attention_dropout = config.attention_probs_dropout_prob;
+  options.layer_norm_eps = config.layer_norm_eps;
+  options.initializer_range = config.initializer_range;
+  options.activation = config.hidden_act;
+  options.token_types = config.type_vocab_size;
+  options.pad_id = config.pad_token_id.value_or(0);
+  options.classifier_dropout = config.head_dropout();
+  options.task = task.kind;
+  options.labels = task.kind == TaskKind::kRegression ? 1 : static_cast<int64_t>(task.labels.size());
+  return options;
+}
+
+/// The directory's own head fits when it was made for the same labels; unnamed ones (LABEL_0, ..) fit by their number.
+bool head_fits(const formats::BertConfig& config, const formats::BertWeights& weights, const Task& task) {
+  if (weights.head.empty()) return false;
+  if (task.kind == TaskKind::kRegression) return config.labels.size() == 1;
+  if (config.labels.size() != task.labels.size() || config.labels.size() == 1) return false;
+  return config.labels == task.labels || config.labels.front() == "LABEL_0";
+}
+
+/// Parameters become the tensors themselves: a mapped file is not copied.
+void take(Bert& bert, const formats::NamedTensors& weights) {
+  torch::NoGradGuard no_grad;
+  for (auto& [name, parameter] : bert.own_parameters()) {
+    const auto at = weights.find(name);
+    if (at != weights.end()) parameter.set_data(at->second);
+  }
+}
+
+}  // namespace
+
+OpenedModel open_model(const std::string& path, bool random_init, const Task& task) {
+  TORCH_CHECK(task.kind != TaskKind::kText, "open_model: a task without labels has no head");
+  OpenedModel opened;
+  opened.directory = formats::resolve_model(path);
+  opened.config = formats::read_bert_config(opened.directory);
+  opened.bert = std::make_shared<Bert>(options_of(opened.config, task));
+  formats::NamedTensors encoder;
+  if (random_init) {
+    opened.bert->reset_parameters();
+    for (const auto& [name, parameter] : opened.bert->base_parameters()) encoder.emplace(name, parameter);
+  } else {
+    formats::BertWeights weights = formats::read_bert_weights(opened.directory, opened.config);
+    opened.new_pooler = weights.pooler_is_missing;
+    opened.new_classifier = !head_fits(opened.config, weights, task);
+    take(*opened.bert, weights.encoder);
+    if (opened.new_pooler) {
+      opened.bert->reset_pooler();
+      opened.notes.push_back(fmt::format("{} has no pooler (a masked-LM checkpoint): a new one is made and trained", path));
+    }
+    if (opened.new_classifier) {
+      opened.bert->reset_classifier();
+    } else {
+      take(*opened.bert, weights.head);
+      opened.notes.push_back(fmt::format("{} has a head for these labels: training starts from it", path));
+    }
+    if (!weights.ignored.empty()) {
+      opened.notes.push_back(fmt::format("not used of {}: {}", path, join(formats::fold_layers(weights.ignored))));
+    }
+    encoder = std::move(weights.encoder);
+  }
+  opened.fingerprint = formats::fingerprint(opened.config, encoder);
+  opened.bert->freeze_base();
+  opened.config.labels = task.kind == TaskKind::kRegression ? std::vector<std::string>{"LABEL_0"} : task.labels;
+  opened.config.problem_type = problem_type(task.kind);
+  return opened;
+}
+
+void write_model(const OpenedModel& opened, const std::filesystem::path& directory) {
+  const std::vector<std::string> patched = opened.bert->patched_sites();
+  TORCH_CHECK(patched.empty(), "write_model: sites still have patches: ", join(patched));
+  formats::BertWeights weights;
+  for (const auto& [name, parameter] : opened.bert->own_parameters()) {
+    (name.starts_with("classifier.") ? weights.head : weights.encoder).emplace(name, parameter.detach().to(torch::kFloat32));
+  }
+  formats::write_model_directory(directory, opened.config, weights, formats::tokenizer_files(opened.directory));
+}
+
+}  // namespace plugtune::model

@@ -1,0 +1,33 @@
+#pragma once
+// open.h - from a Hugging Face directory to a Bert with a head for the task.
+
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "formats/bert_config.h"
+#include "model/bert.h"
+
+namespace plugtune::model {
+
+struct OpenedModel {
+  std::shared_ptr<Bert> bert;
+  formats::BertConfig config;       ///< with the task's labels and problem type
+  std::filesystem::path directory;  ///< as found: of the tokenizer's files too
+  std::string fingerprint;          ///< of the encoder as it was opened
+  bool new_pooler = false;          ///< the pooler has random values: it should train
+  bool new_classifier = true;       ///< false: the directory had a head with these labels
+  std::vector<std::string> notes;   ///< what the person should know, one line each
+};
+
+/// @param path         a directory, or a name in the Hugging Face cache
+/// @param random_init  only the configuration is read; weights are drawn from torch's default generator
+/// @param task         classification, multi-label or regression; gives the head and its labels
+/// Throws Error on everything that is wrong with the directory.
+OpenedModel open_model(const std::string& path, bool random_init, const Task& task);
+
+/// Writes the model as it is (no patches left) as a directory that transformers loads, with its tokenizer's files.
+void write_model(const OpenedModel& opened, const std::filesystem::path& directory);
+
+}  // namespace plugtune::model
