@@ -37,7 +37,8 @@ function(plugtune_core_library layer)
       target_link_libraries(plugtune_${layer} PUBLIC ${dep})
     endif()
   endforeach()
-  target_link_libraries(plugtune_${layer} PUBLIC fmt::fmt)
+  # Header-only: libtorch brings fmt headers of another version, which the installed libfmt does not match.
+  target_link_libraries(plugtune_${layer} PUBLIC fmt::fmt-header-only)
   if(arg_NO_TORCH)
     # Error is all that such a layer needs of the SDK; it never sees a tensor.
     target_include_directories(plugtune_${layer} PUBLIC ${CMAKE_SOURCE_DIR}/sdk/include ${CMAKE_BINARY_DIR}/sdk/include)
@@ -57,7 +58,7 @@ function(plugtune_test name)
   add_executable(${name} ${arg_SOURCES})
   target_include_directories(${name} PRIVATE ${CMAKE_SOURCE_DIR}/core ${CMAKE_SOURCE_DIR}/tests)
   target_compile_definitions(${name} PRIVATE PLUGTUNE_SOURCE_DIR="${CMAKE_SOURCE_DIR}" PLUGTUNE_BINARY_DIR="${CMAKE_BINARY_DIR}")
-  target_link_libraries(${name} PRIVATE plugtune_options ${arg_DEPS} plugtune_sdk fmt::fmt GTest::gtest GTest::gtest_main GTest::gmock)
+  target_link_libraries(${name} PRIVATE plugtune_options ${arg_DEPS} plugtune_sdk fmt::fmt-header-only GTest::gtest GTest::gtest_main GTest::gmock)
   target_compile_options(${name} PRIVATE -fPIC)  # the precompiled header is -fPIC; CMake gives executables -fPIE
   plugtune_use_pch(${name})
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
