@@ -70,6 +70,8 @@ std::string not_text(std::string_view bytes) {
   return "";
 }
 
+std::string_view trimmed_end(std::string_view text) { return text.substr(0, text.find_last_not_of("\r ") + 1); }
+
 // Korean files that are not UTF-8 are CP949 (Excel writes them so); anywhere else the western code page is the likeliest.
 const char* likely_encoding(std::string_view from_bad_byte) {
   size_t hangul = 0, other = 0;
@@ -112,6 +114,10 @@ TextFile::TextFile(const std::string& path) : path_(path) {
   text_ = bytes.data();
   size_ = bytes.size();
   if (is_blank(bytes)) throw Error(path + ": must have rows, got an empty file");
+  if (bytes.find('\n') == std::string_view::npos && trimmed_end(bytes).find('\r') != std::string_view::npos) {
+    throw Error(path + ": must have lines that end in LF or CR LF, got CR alone; convert it: tr '\\r' '\\n' < " + path +
+                " > lines.txt");
+  }
   if (const size_t at = first_non_utf8(bytes); at != std::string_view::npos)
     throw Error(not_utf8(path, place(at), bytes, at));
 }
