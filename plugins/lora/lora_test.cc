@@ -1,0 +1,174 @@
+// lora_test.cc - LoRA against peft, folding, targets, and every message.
+#include "support/strategy.h"
+
+namespace plugtune {
+namespace {
+
+using testing::error_of;
+using testing::Golden;
+using testing::make_strategy;
+using testing::tiny_model;
+
+/// peft's options as settings of ours. A suffix of module names ("output.dense") is a path here.
+nlohmann::json lora_settings(const nlohmann::json& options) {
+  nlohmann::json targets;
+  for (const std::string target : options.at("target_modules"))
+    targets.push_back(target.find('.') == std::string::npos ? target : "/.*\\." + target + "/");
+  return {{"targets", targets},
+          {"rank", options.at("r")},
+          {"alpha", options.at("lora_alpha")},
+          {"dropout", options.at("lora_dropout")},
+          {"rank_stabilized", options.value("use_rslora", false)}};
+}
+
+class LoraGolden : public ::testing::TestWithParam<const char*> {
+ protected:
+  LoraGolden() : golden(GetParam()), model(tiny_model()) {
+    make_strategy(lora_settings(golden.description().at("settings")))->apply(*model);
+    testing::train_head(*model);
+    testing::take_start(golden, *model);
+  }
+  const Golden golden;
+  const std::shared_ptr<model::Bert> model;
+};
+
+TEST_P(LoraGolden, LogitsLossAndEveryGradientEqualPeft) { testing::expect_golden_pass(golden, *model); }
+
+TEST_P(LoraGolden, FoldedModelGivesTheLogitsOfPeftsMergedOne) {
+  const Tensor patched = model->forward(golden.input("a"));
+  model->fold();
+  EXPECT_TRUE(model->patched_sites().empty());
+  const Tensor folded = model->forward(golden.input("a"));
+  EXPECT_TRUE(near_golden(golden, "merged_logits", folded));
+  EXPECT_TRUE(testing::near(folded, patched, 0, 1e-5));
+}
+
+TEST_P(LoraGolden, PackedBatchEqualsEachSequenceAlone) { testing::expect_packed_equals_alone(*model); }
+
+INSTANTIATE_TEST_SUITE_P(Peft, LoraGolden, ::testing::Values("lora_qv", "lora_rslora", "lora_all", "lora_embedding"),
+                         [](const auto& info) { return std::string(info.param); });
+
+std::shared_ptr<model::Bert> tuned(const nlohmann::json& settings) {
+  auto model = tiny_model();
+  make_strategy(settings)->apply(*model);
+  model->eval();
+  return model;
+}
+
+TEST(Lora, StartsAsTheIdentity) {
+  const Golden golden("lora_qv");
+  const Tensor bare = tiny_model()->forward(golden.input("a"));
+  const nlohmann::json everything = {{"targets", {"all-linear", "pooler", "word_embeddings"}}};
+  EXPECT_TRUE(testing::near(tuned(everything)->forward(golden.input("a")), bare, 0, 1e-7));
+}
+
+TEST(Lora, DropoutIsOfTheUpdateAndOnlyInTraining) {
+  const Golden golden("lora_qv");
+  const auto plain = tuned({{"rank", 4}, {"alpha", 8}}),
+             dropping = tuned({{"rank", 4}, {"alpha", 8}, {"dropout", 0.5}});
+  for (const auto& model : {plain, dropping}) {
+    testing::train_head(*model);
+    testing::take_start(golden, *model);
+  }
+  const Tensor expected = plain->forward(golden.input("a"));
+  EXPECT_TRUE(testing::near(dropping->forward(golden.input("a")), expected, 0, 0));
+  dropping->train();
+  EXPECT_FALSE(testing::near(dropping->forward(golden.input("a")), expected, 0, 1e-3));
+}
+
+TEST(Lora, GaussianInitHasDeviationOneOverRank) {
+  torch::manual_seed(1);
+  plugtune::LowRankOptions options;
+  options.rank = 16;
+  options.init = LowRankInit::kGaussian;
+  EXPECT_NEAR(LowRankLinear(4096, 8, options).a.std().item<double>(), 1.0 / 16, 1e-3);
+  options.init = LowRankInit::kKaiming;  // uniform in +-1 / sqrt(in)
+  EXPECT_NEAR(LowRankLinear(4096, 8, options).a.abs().max().item<double>(), 1.0 / 64, 1e-5);
+}
+
+std::vector<std::string> patched_paths(const nlohmann::json& settings) {
+  std::vector<std::string> paths = tuned(settings)->patched_sites();
+  for (std::string& line : paths)
+    line.resize(line.find(':'));
+  return paths;
+}
+
+TEST(Lora, TargetsAreRolesPathsAndLayers) {
+  const std::string layer0 = "encoder.layer.0.", layer1 = "encoder.layer.1.";
+  using Paths = std::vector<std::string>;
+  EXPECT_EQ(patched_paths({}), Paths({layer0 + "attention.self.query", layer0 + "attention.self.value",
+                                      layer1 + "attention.self.query", layer1 + "attention.self.value"}));
+  EXPECT_EQ(patched_paths({{"targets", "key"}, {"layers", "1"}}), Paths({layer1 + "attention.self.key"}));
+  EXPECT_EQ(patched_paths({{"targets", {"encoder.layer.*.output.dense"}}}),
+            Paths({layer0 + "output.dense", layer1 + "output.dense"}));
+  EXPECT_EQ(patched_paths({{"targets", {R"(/.*\.0\.intermediate\.dense/)"}}}), Paths({layer0 + "intermediate.dense"}));
+  EXPECT_EQ(patched_paths({{"targets", "all-linear"}}).size(), 12u);
+  EXPECT_EQ(patched_paths({{"targets", {"word_embeddings", "query"}}, {"layers", "0"}}),
+            Paths({"embeddings.word_embeddings", layer0 + "attention.self.query"}));
+  EXPECT_EQ(patched_paths({{"targets", "/.*(word_embeddings|layer.0.*query)/"}}),
+            Paths({"embeddings.word_embeddings", layer0 + "attention.self.query"}));
+}
+
+TEST(Lora, RanksAndAlphasOfSingleRoles) {
+  const auto model = tuned(
+      {{"targets", {"query", "key"}}, {"rank", 4}, {"alpha", 4}, {"ranks", {{"key", 2}}}, {"alphas", {{"key", 6}}}});
+  const auto update = [&](Role role) {
+    return model->linear(role, 0).patches().front().second->named_children()["update"]->as<LowRankLinear>();
+  };
+  EXPECT_EQ(update(Role::kQuery)->a.size(0), 4);
+  EXPECT_EQ(update(Role::kQuery)->scale(), 1);
+  EXPECT_EQ(update(Role::kKey)->a.size(0), 2);
+  EXPECT_EQ(update(Role::kKey)->scale(), 3);
+}
+
+TEST(Lora, BiasTrainsOnRequest) {
+  const auto biases = [](const char* bias) { return tuned({{"bias", bias}})->trained_base(); };
+  EXPECT_TRUE(biases("none").empty());
+  EXPECT_EQ(biases("lora_only"),
+            std::set<std::string>(
+                {"encoder.layer.0.attention.self.query.bias", "encoder.layer.0.attention.self.value.bias",
+                 "encoder.layer.1.attention.self.query.bias", "encoder.layer.1.attention.self.value.bias"}));
+  EXPECT_EQ(biases("all").size(), 1u + 2 * 8 + 1);  // embeddings' LayerNorm, eight in each layer, the pooler
+}
+
+TEST(Lora, CountsOfTheMultilingualModel) {
+  model::Bert model(testing::base_sizes());
+  make_strategy()->apply(model);
+  EXPECT_EQ(testing::trainable_count(model), 294912);
+}
+
+TEST(Lora, TwoOfThemNeedTwoNames) {
+  const auto model = tuned({});
+  EXPECT_EQ(error_of([&] { make_strategy()->apply(*model); }),
+            "encoder.layer.0.attention.self.query: there is a patch or a parameter named 'lora' already; when a method "
+            "is applied "
+            "twice, give the second another name (`name = ...`)");
+  make_strategy({{"name", "second"}})->apply(*model);
+  EXPECT_EQ(model->patched_sites().front(), "encoder.layer.0.attention.self.query: lora, second");
+}
+
+TEST(Lora, SaysWhatIsWrongWithItsSettings) {
+  const std::string roles = "roles: query, key, value, attention_output, ffn_up, ffn_down, pooler, classifier";
+  const std::vector<std::pair<nlohmann::json, std::string>> cases = {
+      {{{"rnak", 4}},
+       "strategy.rnak: unknown key; did you mean 'rank'? keys of strategy 'lora': targets, layers, bias, name, rank, "
+       "alpha, dropout, "
+       "rank_stabilized, init, ranks, alphas"},
+      {{{"rank", 0}, {"dropout", 1}, {"init", "xavier"}},
+       "strategy.rank: must be at least 1, got 0\n"
+       "strategy.dropout: must be between 0 and 0.999999, got 1\n"
+       "strategy.init: must be one of kaiming, gaussian, got \"xavier\""},
+      {{{"targets", {"querry"}}},
+       "strategy.targets: no linear layer has role 'querry'; did you mean 'query'? " + roles},
+      {{{"layers", "5"}}, "strategy.targets: the model has layers 0 to 1, got 5"},
+      {{{"ranks", {{"querry", 2}}}},
+       "strategy.ranks: there is no role 'querry'; did you mean 'query'? " + roles + ", word_embeddings"},
+      {{{"ranks", {{"query", 2.5}}}}, "strategy.ranks: must be whole numbers of at least 1, got 2.5 for 'query'"},
+      {{{"bias", "some"}}, "strategy.bias: must be one of none, all, lora_only, got \"some\""},
+  };
+  for (const auto& [settings, text] : cases)
+    EXPECT_EQ(error_of([&] { tuned(settings); }), text);
+}
+
+}  // namespace
+}  // namespace plugtune
