@@ -1,0 +1,53 @@
+#pragma once
+// check.h - `plugtune check`: tries everything that a plugin must keep to, each test in a process of its own.
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "plugin/search.h"
+#include "plugtune/config.h"
+
+namespace plugtune::plugin {
+
+enum class CheckStatus { kPass = 1, kFail, kWarn, kSkip, kCrash };
+const char* status_name(CheckStatus status) noexcept;  ///< "pass", ...
+
+struct CheckResult {
+  std::string test;
+  CheckStatus status = CheckStatus::kPass;
+  std::string message{};  ///< what is wrong, or a remark; may be empty
+  double seconds = 0;
+};
+
+struct CheckOptions {
+  std::vector<std::string> only;                              ///< names of tests; empty: all
+  ConfigNode settings{ConfigNode::Table{}};                   ///< the plugin's own table
+  std::function<SourceRun(const std::string& run)> open_run;  ///< for settings that name finished runs; may be empty
+  double timeout_seconds = 30;                                ///< of one test
+  /// A program and arguments that check the same file with the same settings when "--only NAME --in-process --result-fd 3"
+  /// is appended, and hand the result to report_result().
+  std::vector<std::string> child_command;
+};
+
+/// A test's name and, in a line, what it asks.
+struct CheckTest {
+  std::string name;
+  std::string question;
+};
+/// All tests of a kind, in the order in which they run.
+std::vector<CheckTest> check_tests(Kind kind);
+
+/// Runs the tests one after another, each in a child process, and tells of each when it is done. When a test fails, those
+/// that need it are skipped. Throws Error when the file's name is no plugin's or `only` names no test.
+std::vector<CheckResult> run_checks(const std::string& path, const CheckOptions& options,
+                                    const std::function<void(const CheckResult&)>& on_result);
+
+/// The same in this process: a plugin that crashes takes it along. For a debugger.
+std::vector<CheckResult> run_checks_in_process(const std::string& path, const CheckOptions& options,
+                                               const std::function<void(const CheckResult&)>& on_result);
+
+/// In a child process: writes a result where run_checks() reads it.
+void report_result(int descriptor, const CheckResult& result);
+
+}  // namespace plugtune::plugin

@@ -1,0 +1,75 @@
+#pragma once
+// check_case.h - inside `plugtune check`: what one test is handed and how it says what it found.
+
+#include <fmt/format.h>
+
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "plugin/check.h"
+#include "plugin/loader.h"
+
+namespace plugtune::plugin {
+
+/// What one test works on.
+struct CheckSubject {
+  std::string path;
+  const CheckOptions& options;
+
+  Plugin load() const { return load_file(path); }
+};
+
+/// Ends a test with the given status. A test that throws anything else has failed with what that says.
+struct CheckVerdict : std::runtime_error {
+  CheckVerdict(CheckStatus status, const std::string& message) : std::runtime_error(message), status(status) {}
+  CheckStatus status;
+};
+
+template <class... Arguments>
+[[noreturn]] void fail(fmt::format_string<Arguments...> text, Arguments&&... arguments) {
+  throw CheckVerdict(CheckStatus::kFail, fmt::format(text, std::forward<Arguments>(arguments)...));
+}
+template <class... Arguments>
+[[noreturn]] void skip(fmt::format_string<Arguments...> text, Arguments&&... arguments) {
+  throw CheckVerdict(CheckStatus::kSkip, fmt::format(text, std::forward<Arguments>(arguments)...));
+}
+
+/// One test: returns a remark (or "") when it passed.
+struct CheckCase {
+  std::string name;
+  std::string needs;  ///< the test without which this one says nothing new; "" for none
+  std::string question;
+  std::string (*run)(const CheckSubject& subject);
+};
+
+/// Of every plugin: stamp, load, exports, descriptor, names.
+const std::vector<CheckCase>& file_cases();
+const std::vector<CheckCase>& strategy_cases();
+const std::vector<CheckCase>& dataset_cases();
+
+/// The plugin's table as the host would hand it over.
+ConfigView settings_view(const CheckSubject& subject, const Plugin& plugin, ConfigNode table);
+
+/// A directory of its own under the system's temporary one, removed with everything in it.
+class TemporaryDirectory {
+ public:
+  TemporaryDirectory();
+  ~TemporaryDirectory();
+  TemporaryDirectory(const TemporaryDirectory&) = delete;
+  TemporaryDirectory& operator=(const TemporaryDirectory&) = delete;
+  std::string file(const std::string& name) const { return path_ + "/" + name; }
+
+ private:
+  std::string path_;
+};
+
+/// "1 token", "3 tokens".
+std::string counted(size_t number, const std::string& noun);
+
+/// Runs a test here, whatever it throws.
+CheckResult run_case(const CheckCase& test, const CheckSubject& subject);
+/// Runs a test in a child process (CheckOptions::child_command), at most timeout_seconds.
+CheckResult run_case_in_child(const CheckCase& test, const CheckOptions& options);
+
+}  // namespace plugtune::plugin

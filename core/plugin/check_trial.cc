@@ -1,0 +1,189 @@
+// check_trial.cc - the small encoder, its batch and its training loop that `plugtune check` tries strategies with.
+#include "plugin/check_trial.h"
+
+#include <ATen/CPUGeneratorImpl.h>
+#include <torch/optim/adamw.h>
+#include <torch/utils.h>
+
+#include "model/loss.h"
+
+namespace plugtune::plugin {
+namespace {
+
+constexpr int64_t kVocabulary = 100;
+constexpr double kLearningRate = 5e-3;
+
+model::BertOptions trial_options() {
+  model::BertOptions options;
+  options.layers = 2;
+  options.hidden_size = 32;
+  options.heads = 4;
+  options.head_size = 8;
+  options.feed_forward_size = 64;
+  options.vocabulary_size = kVocabulary;
+  options.max_positions = 64;
+  options.hidden_dropout = 0.1;
+  options.attention_dropout = 0.1;
+  options.layer_norm_eps = 1e-12;
+  // Large for BERT: signals of a narrow random encoder would drown in rounding with the usual 0.02.
+  options.initializer_range = 0.2;
+  options.activation = "gelu";
+  options.labels = 2;
+  options.task = TaskKind::kClassification;
+  return options;
+}
+
+LoadedStrategy make_strategy(const CheckSubject& subject, const Plugin& plugin) {
+  if (plugin.has_flag(PLUGTUNE_FLAG_NEEDS_SETTINGS) &&
+      std::get<ConfigNode::Table>(subject.options.settings.value).empty()) {
+    skip("cannot be made from defaults; give --settings 'key = value'");
+  }
+  return plugin.create_strategy(settings_view(subject, plugin, subject.options.settings));
+}
+
+}  // namespace
+
+TrialBatch trial_batch(const std::vector<int64_t>& lengths) {
+  const Layout layout(lengths);
+  auto generator = at::detail::createCPUGenerator(/*seed=*/11);
+  const auto random = [&](int64_t low, int64_t high, int64_t count) {
+    return torch::randint(low, high, {count}, generator, torch::kInt64);
+  };
+  std::vector<Tensor> positions;
+  for (const int64_t length : lengths)
+    positions.push_back(torch::arange(length));
+  TrialBatch batch;
+  batch.input = {random(1, kVocabulary, layout.rows()), random(0, 2, layout.rows()), torch::cat(positions), layout};
+  batch.targets = random(0, 2, layout.sequences());
+  return batch;
+}
+
+const TrialBatch& ragged_batch() {
+  static const TrialBatch batch = trial_batch({9, 1, 5, 12, 3, 7, 2, 8});
+  return batch;
+}
+
+TrialBatch single_sequence(const TrialBatch& batch, int64_t sequence) {
+  const int64_t first = batch.input.layout.offset(sequence), length = batch.input.layout.length(sequence);
+  const auto rows = [&](const Tensor& all) { return all.narrow(0, first, length); };
+  return {{rows(batch.input.ids), rows(batch.input.types), rows(batch.input.positions), Layout({length})},
+          batch.targets.narrow(0, sequence, 1)};
+}
+
+double difference(const Tensor& a, const Tensor& b) {
+  if (a.numel() == 0) return 0;
+  const Tensor left = a.detach().to(torch::kFloat64), right = b.detach().to(torch::kFloat64);
+  return (left - right).abs().max().item<double>() / std::max(1.0, right.abs().max().item<double>());
+}
+
+bool same_bits(const Tensor& a, const Tensor& b) {
+  return a.sizes() == b.sizes() && a.scalar_type() == b.scalar_type() && torch::equal(a, b);
+}
+
+Trial::Trial(const CheckSubject& subject, const Plugin& plugin, uint64_t seed)
+    : strategy_(make_strategy(subject, plugin)) {
+  torch::manual_seed(seed);
+  model_ = std::make_shared<model::Bert>(trial_options());
+  model_->reset_parameters();
+  model_->freeze_base();
+}
+
+Trial& Trial::apply(uint64_t seed) {
+  torch::manual_seed(seed);
+  strategy_.apply(*model_);
+  for (const auto& [name, parameter] : model_->own_parameters()) {
+    if (name.starts_with("classifier.")) parameter.set_requires_grad(true);
+  }
+  return *this;
+}
+
+Tensor Trial::forward(const TrialBatch& batch) {
+  return plugin().call("forward()", [&] { return model_->forward(batch.input); });
+}
+
+Tensor Trial::logits(const TrialBatch& batch) {
+  torch::NoGradGuard no_grad;
+  model_->eval();
+  return forward(batch);
+}
+
+Tensor Trial::hidden(const TrialBatch& batch) {
+  torch::NoGradGuard no_grad;
+  model_->eval();
+  return plugin().call("forward()", [&] { return model_->hidden(batch.input); });
+}
+
+std::vector<std::pair<std::string, Tensor>> Trial::trainables() {
+  std::vector<std::pair<std::string, Tensor>> all;
+  for (const auto& [name, parameter] : model_->own_parameters()) {
+    if (model_->trained_base().contains(name)) all.emplace_back(name, parameter);
+  }
+  for (const auto& [key, parameter] : model_->patch_parameters()) {
+    if (parameter.requires_grad()) all.emplace_back(key, parameter);
+  }
+  return all;
+}
+
+std::vector<std::pair<std::string, Tensor>> Trial::frozen() {
+  std::vector<std::pair<std::string, Tensor>> all;
+  for (const auto& [name, parameter] : model_->own_parameters()) {
+    if (!model_->trained_base().contains(name) && !name.starts_with("classifier.")) all.emplace_back(name, parameter);
+  }
+  for (const auto& [key, parameter] : model_->patch_parameters()) {
+    if (!parameter.requires_grad()) all.emplace_back(key, parameter);
+  }
+  return all;
+}
+
+void Trial::train(int steps, bool with_head, const std::function<void()>& each) {
+  std::vector<std::pair<std::string, Tensor>> parameters = trainables();
+  for (const auto& [name, parameter] : model_->own_parameters()) {
+    if (with_head && name.starts_with("classifier.")) parameters.emplace_back(name, parameter);
+  }
+  if (parameters.empty()) return;
+  std::vector<torch::optim::OptimizerParamGroup> groups;
+  for (const auto& [name, parameter] : parameters) {
+    const ParamRule rule = strategy_.grouping == nullptr
+                               ? ParamRule()
+                               : plugin().call("rule()", [&, &name = name] { return strategy_.grouping->rule(name); });
+    groups.emplace_back(std::vector<Tensor>{parameter},
+                        std::make_unique<torch::optim::AdamWOptions>(
+                            torch::optim::AdamWOptions(kLearningRate * rule.learning_rate_scale)
+                                .weight_decay(rule.weight_decay.value_or(0.0))));
+  }
+  torch::optim::AdamW optimizer(std::move(groups), torch::optim::AdamWOptions(kLearningRate));
+
+  const TrialBatch& batch = ragged_batch();
+  model_->train();
+  for (int step = 0; step < steps; ++step) {
+    optimizer.zero_grad();
+    Tensor loss = model::task_loss(TaskKind::kClassification, forward(batch), batch.targets, batch.targets.size(0));
+    if (strategy_.auxiliary != nullptr) {
+      loss = loss + plugin().call("auxiliary_loss()", [&] { return strategy_.auxiliary->auxiliary_loss(); });
+    }
+    plugin().call("backward()", [&] { loss.backward(); });
+    if (strategy_.observer != nullptr) {
+      plugin().call("on_backward_end()", [&] { strategy_.observer->on_backward_end(step); });
+    }
+    if (each) each();
+    optimizer.step();
+    if (strategy_.observer != nullptr) {
+      plugin().call("on_step_end()", [&] { strategy_.observer->on_step_end(step); });
+    }
+  }
+}
+
+double Trial::loss() {
+  const TrialBatch& batch = ragged_batch();
+  return model::task_loss(TaskKind::kClassification, logits(batch), batch.targets, batch.targets.size(0))
+      .item<double>();
+}
+
+std::map<std::string, Tensor> delta_copy(Trial& trial) {
+  std::map<std::string, Tensor> copies;
+  for (const auto& [key, tensor] : train::collect_delta(trial.model()))
+    copies.emplace(key, tensor.detach().clone());
+  return copies;
+}
+
+}  // namespace plugtune::plugin
