@@ -1,0 +1,70 @@
+// mapped_file.cc - a file's bytes in memory without reading them, and tensors that lie in them.
+#include "formats/mapped_file.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <bit>
+#include <cerrno>
+#include <cstring>
+
+#include "formats/wording.h"
+#include "plugtune/error.h"
+
+namespace plugtune::formats {
+
+static_assert(std::endian::native == std::endian::little, "files are little-endian and are used where they lie");
+
+std::shared_ptr<const MappedFile> MappedFile::open(const std::filesystem::path& path) {
+  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (fd < 0 && errno == ENOENT) throw Error(not_found(path));
+  if (fd < 0) throw Error(fmt::format("{}: cannot be read: {}", path.string(), system_reason(errno)));
+  struct stat status {};
+  void* data = nullptr;
+  int failure = ::fstat(fd, &status) == 0 ? 0 : errno;
+  if (failure == 0 && S_ISDIR(status.st_mode)) failure = EISDIR;
+  if (failure == 0 && status.st_size > 0) {
+    // Writable and private: in-place arithmetic on a loaded tensor must not be a segmentation fault, nor touch the file.
+    data = ::mmap(nullptr, static_cast<size_t>(status.st_size), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_NORESERVE, fd,
+                  0);
+    if (data == MAP_FAILED) failure = errno;
+  }
+  ::close(fd);
+  if (failure != 0) throw Error(fmt::format("{}: cannot be read: {}", path.string(), system_reason(failure)));
+
+  std::shared_ptr<const MappedFile> file(
+      new MappedFile(path, static_cast<char*>(data), static_cast<uint64_t>(status.st_size)));
+  if (file->bytes().starts_with("version https://git-lfs")) {
+    throw Error(fmt::format("{}: is a Git LFS pointer, not the file itself; run 'git lfs pull' where it was cloned",
+                            path.string()));
+  }
+  return file;
+}
+
+MappedFile::~MappedFile() {
+  if (data_ != nullptr) ::munmap(data_, size_);
+}
+
+Tensor MappedFile::tensor(const std::shared_ptr<const MappedFile>& file, uint64_t offset, torch::IntArrayRef shape,
+                          torch::IntArrayRef strides, torch::ScalarType dtype) {
+  const auto options = torch::TensorOptions().dtype(dtype);
+  int64_t span = 1;  // elements from the first to the last one, both included
+  for (size_t axis = 0; axis < shape.size(); ++axis) {
+    if (shape[axis] == 0) return torch::empty(shape, options);
+    span += (shape[axis] - 1) * strides[axis];
+  }
+  char* first = file->data_ + offset;
+  const size_t item_bytes = c10::elementSize(dtype);
+  if (reinterpret_cast<uintptr_t>(first) % item_bytes != 0) {
+    Tensor copy = torch::empty({span}, options);
+    std::memcpy(copy.data_ptr(), first, static_cast<size_t>(span) * item_bytes);
+    return copy.as_strided(shape, strides);
+  }
+  return torch::from_blob(
+      first, shape, strides, [file](void*) {}, options);
+}
+
+}  // namespace plugtune::formats

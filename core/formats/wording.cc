@@ -1,0 +1,42 @@
+// wording.cc - numbers, shapes and the system's reasons as they appear in messages.
+#include "formats/wording.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <system_error>
+
+namespace plugtune::formats {
+
+std::string grouped_digits(std::string digits) {
+  const size_t first_digit = digits[0] == '-' ? 1 : 0;
+  for (size_t place = digits.size(); place > first_digit + 3;)
+    digits.insert(place -= 3, 1, ',');
+  return digits;
+}
+
+std::string size_text(uint64_t bytes) {
+  if (bytes >= 1'000'000'000) return fmt::format("{:.1f} GB", static_cast<double>(bytes) * 1e-9);
+  if (bytes >= 1'000'000) return fmt::format("{:.1f} MB", static_cast<double>(bytes) * 1e-6);
+  if (bytes >= 1'000) return fmt::format("{:.1f} kB", static_cast<double>(bytes) * 1e-3);
+  return fmt::format("{} bytes", bytes);
+}
+
+std::string shape_text(torch::IntArrayRef shape) { return fmt::format("({})", fmt::join(shape, ", ")); }
+
+std::string system_reason(int error_number) {
+  std::string reason = std::generic_category().message(error_number);
+  if (reason.size() > 1 && reason[1] >= 'a' && reason[1] <= 'z') {
+    reason[0] = static_cast<char>(std::tolower(static_cast<unsigned char>(reason[0])));
+  }
+  return reason;
+}
+
+std::string not_found(const std::filesystem::path& path) {
+  if (path.is_absolute()) return fmt::format("{}: not found", path.string());
+  std::error_code ignored;
+  return fmt::format("{}: not found (working directory {})", path.string(),
+                     std::filesystem::current_path(ignored).string());
+}
+
+}  // namespace plugtune::formats
