@@ -2,7 +2,7 @@
 # regenerate.sh: makes every golden file of this folder again with the real libraries (see README.md).
 #
 #   tests/golden/regenerate.sh             all of them, about two minutes after scripts/peers.sh
-#   tests/golden/regenerate.sh adapters    one generator: tiny, transformers, peft, loralib, adapters, tokenizer
+#   tests/golden/regenerate.sh adapters    one generator: tiny, transformers, peft, loralib, adapters, tokenizer, metrics
 set -euo pipefail
 
 here=$(cd "$(dirname "$0")" && pwd)
@@ -10,11 +10,11 @@ peers=${PLUGTUNE_CACHE:-$HOME/.cache/plugtune}/peers
 export OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE=1 PYTHONHASHSEED=0
 
 "$here/../../scripts/peers.sh"
-[ $# -gt 0 ] || set -- tiny transformers peft loralib tokenizer adapters
+[ $# -gt 0 ] || set -- tiny transformers peft loralib tokenizer metrics adapters
 for name in "$@"; do
   script=$here/generate_$name.py
   [ -f "$script" ] ||
-    { echo "regenerate: unknown generator '$name'; generators: tiny, transformers, peft, loralib, adapters, tokenizer" >&2; exit 2; }
+    { echo "regenerate: unknown generator '$name'; generators: tiny, transformers, peft, loralib, adapters, tokenizer, metrics" >&2; exit 2; }
   environment=hf
   [ "$name" = adapters ] && environment=adapters
   echo "regenerate: $name (environment $environment)"

@@ -1,0 +1,62 @@
+#pragma once
+// checkpoint.h - everything a run needs to go on as if it had never stopped, in directories that are whole or not there.
+
+#include <filesystem>
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "formats/named_tensors.h"
+#include "train/listener.h"
+
+namespace plugtune::train {
+
+using formats::NamedTensors;
+
+/// State beside the tensors. Sums are over what was trained since the last evaluation or the last log line.
+struct Progress {
+  int64_t step = 0;
+  int64_t tokens = 0;
+  int64_t evaluations_since_best = 0;
+  int64_t best_index = -1;
+  double train_seconds = 0, eval_seconds = 0, seconds_since_evaluation = 0;
+  struct Sums {
+    double loss = 0;          ///< of step means
+    int64_t steps = 0, correct = 0, examples = 0;
+  };
+  Sums since_evaluation, since_log;
+  std::vector<EvalReport> evaluations;
+  std::map<std::string, std::string> custom;  ///< CustomState of each strategy, by "<position>.<name>"
+};
+
+struct Checkpoint {
+  NamedTensors delta, optimizer;
+  Tensor random_state;  ///< uint8, of torch's default CPU generator
+  Progress progress;
+};
+
+/// `checkpoints/step-000400/{delta,optimizer}.safetensors, state.json` and `checkpoints/best/delta.safetensors`.
+class CheckpointStore {
+ public:
+  /// @param keep  newest ones that stay.
+  CheckpointStore(std::filesystem::path directory, int64_t keep);
+
+  /// Throws Error when it cannot be written whole; earlier checkpoints are as they were.
+  void save(const Checkpoint& checkpoint) const;
+  /// The newest one, or none. Throws Error if it is damaged.
+  std::optional<Checkpoint> newest() const;
+  /// Its step, or 0 when there is none.
+  int64_t newest_step() const;
+
+  void save_best(const NamedTensors& delta) const;
+  NamedTensors best() const;
+
+ private:
+  std::vector<std::filesystem::path> steps() const;  // ascending
+  std::filesystem::path directory_;
+  int64_t keep_;
+};
+
+}  // namespace plugtune::train

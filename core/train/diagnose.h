@@ -1,0 +1,16 @@
+#pragma once
+// diagnose.h - where numbers stopped being finite.
+
+#include <string>
+
+#include "data/batches.h"
+#include "model/bert.h"
+#include "train/flat_optimizer.h"
+
+namespace plugtune::train {
+
+/// One sentence that names the first place of the forward pass (or the last trainable whose gradient) that is not finite for
+/// these batches: "encoder.layer.1 gives values that are not finite". Runs the forward pass again.
+std::string first_not_finite(model::Bert& model, const std::vector<data::Batch>& step, const FlatOptimizer& optimizer);
+
+}  // namespace plugtune::train

@@ -1,0 +1,24 @@
+#pragma once
+// evaluator.h - the model's answers for a whole split.
+
+#include "data/encode.h"
+#include "model/bert.h"
+#include "train/metrics.h"
+
+namespace plugtune::train {
+
+struct Predictions {
+  Tensor logits;    ///< (E, labels) fp32 on the CPU, in the split's order
+  Tensor targets;   ///< as in a batch, of all E examples; undefined when the split has no labels
+  double loss = 0;  ///< mean over the examples
+  int64_t tokens = 0;
+};
+
+/// Evaluation mode, no graph, batches of similar lengths; the model's mode is restored.
+/// @param batch_tokens  rows of one forward pass
+Predictions predict(model::Bert& model, const data::EncodedSplit& split, int64_t batch_tokens);
+
+/// Metrics of predict().
+Metrics evaluate(model::Bert& model, const data::EncodedSplit& split, int64_t batch_tokens);
+
+}  // namespace plugtune::train

@@ -1,0 +1,32 @@
+#pragma once
+// metrics.h - how good predictions are, as scikit-learn and scipy define it.
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "plugtune/dataset.h"
+#include "plugtune/layout.h"
+
+namespace plugtune::train {
+
+/// Numbers by name, in the order in which they are shown.
+struct Metrics {
+  std::vector<std::pair<std::string, double>> values;
+  std::vector<std::vector<int64_t>> confusion;  ///< [true label][predicted label]; classification only
+
+  /// Throws Error that lists the names there are.
+  double at(const std::string& name) const;
+};
+
+/// Names that `compute_metrics` gives for a task, "loss" first.
+std::vector<std::string> metric_names(TaskKind kind);
+
+/// @param logits  (E, labels) fp32 on the CPU   @param targets  as in a batch, of all E examples.   @param loss  mean loss
+///
+/// Classification: loss, accuracy, precision, recall, f1, macro_f1. Of two labels precision, recall and f1 are those of the last
+/// one, of more the macro averages. Multi-label (threshold 0.5): loss, accuracy (of whole rows), micro precision, recall, f1,
+/// macro_f1. Regression: loss, mse, mae, pearson, spearman. A quotient with denominator 0 is 0.
+Metrics compute_metrics(TaskKind kind, const Tensor& logits, const Tensor& targets, double loss);
+
+}  // namespace plugtune::train

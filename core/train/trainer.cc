@@ -1,0 +1,283 @@
+// trainer.cc - training, top to bottom. The order of the calls into strategies in train_step() is a promise (docs/abi.md).
+#include "train/trainer.h"
+
+#include <ATen/CPUGeneratorImpl.h>
+#include <fmt/format.h>
+
+#include <chrono>
+#include <cmath>
+
+#include "model/loss.h"
+#include "plugtune/error.h"
+#include "train/delta.h"
+#include "train/diagnose.h"
+#include "train/evaluator.h"
+#include "train/interrupt.h"
+#include "train/schedule.h"
+
+namespace plugtune::train {
+namespace {
+
+double now() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
+
+int64_t count_steps(const TrainSettings& settings, int64_t steps_per_epoch) {
+  if (settings.steps > 0) return settings.steps;
+  return std::max<int64_t>(1, std::llround(settings.epochs * static_cast<double>(steps_per_epoch)));
+}
+
+bool is_better(const std::string& metric, double value, double than) {
+  const bool downwards = metric == "loss" || metric == "mse" || metric == "mae";
+  return downwards ? value < than : value > than;
+}
+
+data::BatchSettings batch_settings(const TrainJob& job) {
+  data::BatchSettings settings;
+  settings.batch_size = job.settings.batch_size;
+  settings.micro_batch_tokens = job.settings.micro_batch_tokens;
+  settings.group_by_length = job.settings.group_by_length;
+  settings.seed = job.seed;
+  return settings;
+}
+
+}  // namespace
+
+std::vector<std::pair<std::string, Tensor>> trainable_parameters(const model::Bert& model) {
+  std::vector<std::pair<std::string, Tensor>> all;
+  for (const auto& source : {model.patch_parameters(), model.own_parameters()}) {
+    for (const auto& entry : source) {
+      if (entry.second.requires_grad()) all.push_back(entry);
+    }
+  }
+  return all;
+}
+
+Trainer::Trainer(TrainJob job)
+    : job_(std::move(job)),
+      plan_(job_.train, batch_settings(job_)),
+      total_steps_(count_steps(job_.settings, plan_.steps_per_epoch())),
+      warmup_steps_(train::warmup_steps(job_.settings, total_steps_)),
+      optimizer_(trainable_parameters(job_.model), job_.settings, [this](const std::string& name) { return job_.methods.rule(name); }) {
+  if (job_.settings.precision == Precision::kBf16) to_training_precision();
+}
+
+void Trainer::to_training_precision() {
+  torch::NoGradGuard no_grad;
+  const auto round = [](Tensor tensor) {
+    if (tensor.is_floating_point()) tensor.set_data(tensor.to(torch::kBFloat16));
+  };
+  for (const Tensor& parameter : job_.model.parameters()) round(parameter);
+  for (const Tensor& buffer : job_.model.buffers()) round(buffer);
+}
+
+TrainResult Trainer::run(bool resume) {
+  if (resume && job_.checkpoints != nullptr) {
+    if (const auto checkpoint = job_.checkpoints->newest()) load_checkpoint(*checkpoint);
+  }
+  log_clock_ = now();
+  log_tokens_ = progress_.tokens;
+  steps_at_start_ = progress_.step;
+  seconds_at_start_ = progress_.train_seconds;
+  bool stopped_early = should_stop_early();
+  job_.model.train();
+  while (progress_.step < total_steps_ && !stopped_early) {
+    train_step();
+    const bool last = progress_.step == total_steps_;
+    if (job_.evaluation != nullptr && (last || is_due(job_.eval.every))) evaluate();
+    stopped_early = should_stop_early();
+    const int signal = pending_interrupt();
+    if (last || stopped_early || signal != 0 || is_due(job_.settings.checkpoint_every)) save_checkpoint();
+    if (signal != 0 && !last) {
+      throw Interrupted(signal, fmt::format("interrupted after step {}; a checkpoint was written, go on with --resume", progress_.step));
+    }
+  }
+  job_.model.eval();
+  if (job_.eval.keep_best) keep_best();
+
+  TrainResult result;
+  result.epochs = progress_.evaluations;
+  result.steps = progress_.step;
+  result.best_index = progress_.best_index;
+  result.kept_best = job_.eval.keep_best && progress_.best_index >= 0;
+  result.stopped_early = stopped_early;
+  result.train_seconds = progress_.train_seconds;
+  result.eval_seconds = progress_.eval_seconds;
+  result.tokens = progress_.tokens;
+  return result;
+}
+
+void Trainer::train_step() {
+  const double start = now();
+  const std::vector<data::Batch> step = plan_.step(progress_.step);
+  const double loss = forward_backward(step);
+  for (const auto& strategy : job_.methods.all()) {
+    if (strategy.observer == nullptr) continue;  // gradients complete, not clipped
+    strategy.plugin.call("on_backward_end()", [&] { strategy.observer->on_backward_end(progress_.step); });
+  }
+  const double norm = optimizer_.grad_norm();
+  if (!std::isfinite(loss) || !std::isfinite(norm)) fail_not_finite(step, loss);
+  // As torch.nn.utils.clip_grad_norm_, with its 1e-6.
+  const double max_norm = job_.settings.max_grad_norm;
+  const double scale = max_norm > 0 ? std::min(1.0, max_norm / (norm + 1e-6)) : 1.0;
+  optimizer_.step(learning_rate_factor(progress_.step), scale);
+  for (const auto& strategy : job_.methods.all()) {
+    if (strategy.observer == nullptr) continue;
+    strategy.plugin.call("on_step_end()", [&] { strategy.observer->on_step_end(progress_.step); });
+  }
+  optimizer_.zero_grad();
+
+  ++progress_.step;
+  const double seconds = now() - start;
+  progress_.train_seconds += seconds;
+  progress_.seconds_since_evaluation += seconds;
+  for (const data::Batch& batch : step) progress_.tokens += batch.input.layout.rows();
+  log_step(norm);
+}
+
+double Trainer::forward_backward(const std::vector<data::Batch>& step) {
+  double step_loss = 0;
+  int64_t correct = 0, examples = 0;
+  for (const data::Batch& batch : step) {
+    const Tensor logits = job_.methods.guard("forward()", [&] { return job_.model.forward(batch.input); });
+    Tensor loss = model::task_loss(job_.model.options().task, logits, batch.targets, batch.step_examples);
+    if (batch.ends_step) {
+      for (const auto& strategy : job_.methods.all()) {
+        if (strategy.auxiliary == nullptr) continue;
+        loss = loss + strategy.plugin.call("auxiliary_loss()", [&] { return strategy.auxiliary->auxiliary_loss(); });
+      }
+    }
+    job_.methods.guard("backward()", [&] { loss.backward(); });
+    optimizer_.collect_gradients();
+    step_loss += loss.item<double>();
+    examples += logits.size(0);
+    if (job_.model.options().task == TaskKind::kClassification) {
+      correct += logits.detach().argmax(1).eq(batch.targets).sum().item<int64_t>();
+    }
+  }
+  for (Progress::Sums* sums : {&progress_.since_evaluation, &progress_.since_log}) {
+    sums->loss += step_loss;
+    sums->steps += 1;
+    sums->correct += correct;
+    sums->examples += examples;
+  }
+  return step_loss;
+}
+
+void Trainer::fail_not_finite(const std::vector<data::Batch>& step, double loss) {
+  throw Error(fmt::format("training: the {} is not finite at step {}: {}; lower train.learning_rate, or set train.max_grad_norm",
+                          std::isfinite(loss) ? "gradient" : "loss", progress_.step + 1,
+                          first_not_finite(job_.model, step, optimizer_)));
+}
+
+void Trainer::log_step(double norm) {
+  const bool due = progress_.step % job_.settings.log_every == 0 || progress_.step == total_steps_;
+  if (!due) return;
+  const Progress::Sums& sums = progress_.since_log;
+  const double clock = now();
+  StepReport report;
+  report.step = progress_.step;
+  report.total_steps = total_steps_;
+  report.epoch = epochs_done();
+  report.loss = sums.loss / static_cast<double>(sums.steps);
+  if (job_.model.options().task == TaskKind::kClassification) {
+    report.accuracy = static_cast<double>(sums.correct) / static_cast<double>(sums.examples);
+  }
+  report.learning_rate = job_.settings.learning_rate * learning_rate_factor(progress_.step - 1);
+  report.grad_norm = norm;
+  report.tokens_per_second = static_cast<double>(progress_.tokens - log_tokens_) / std::max(1e-9, clock - log_clock_);
+  const double per_step = (progress_.train_seconds - seconds_at_start_) / static_cast<double>(progress_.step - steps_at_start_);
+  report.seconds_left = per_step * static_cast<double>(total_steps_ - progress_.step);
+  job_.listener.on_step(report);
+  progress_.since_log = {};
+  log_clock_ = clock;
+  log_tokens_ = progress_.tokens;
+}
+
+void Trainer::evaluate() {
+  const double start = now();
+  EvalReport report;
+  report.step = progress_.step;
+  report.epoch = epochs_done();
+  report.eval = job_.methods.guard("forward()", [&] { return train::evaluate(job_.model, *job_.evaluation, job_.eval.batch_tokens); });
+  report.train_loss = progress_.since_evaluation.loss / static_cast<double>(std::max<int64_t>(1, progress_.since_evaluation.steps));
+  report.seconds = progress_.seconds_since_evaluation;
+  report.eval_seconds = now() - start;
+  const double value = report.eval.at(job_.eval.metric);
+  report.is_best = progress_.best_index < 0 ||
+                   is_better(job_.eval.metric, value,
+                             progress_.evaluations[static_cast<size_t>(progress_.best_index)].eval.at(job_.eval.metric));
+  if (report.is_best) {
+    progress_.best_index = static_cast<int64_t>(progress_.evaluations.size());
+    progress_.evaluations_since_best = 0;
+    if (job_.eval.keep_best && job_.checkpoints != nullptr) job_.checkpoints->save_best(delta());
+  } else {
+    ++progress_.evaluations_since_best;
+  }
+  progress_.evaluations.push_back(report);
+  progress_.eval_seconds += report.eval_seconds;
+  progress_.since_evaluation = {};
+  progress_.seconds_since_evaluation = 0;
+  job_.listener.on_evaluation(report);
+  log_clock_ = now();
+}
+
+bool Trainer::should_stop_early() const { return job_.eval.patience > 0 && progress_.evaluations_since_best >= job_.eval.patience; }
+
+double Trainer::epochs_done() const { return static_cast<double>(progress_.step) / static_cast<double>(plan_.steps_per_epoch()); }
+
+double Trainer::learning_rate_factor(int64_t step) const {
+  return schedule_factor(job_.settings.schedule, step, warmup_steps_, total_steps_);
+}
+
+bool Trainer::is_due(const Every& every) const {
+  if (every.steps == Every::kNever) return false;
+  return progress_.step % (every.steps == Every::kEpoch ? plan_.steps_per_epoch() : every.steps) == 0;
+}
+
+NamedTensors Trainer::delta() const {
+  NamedTensors delta = collect_delta(job_.model);
+  for (auto& [name, tensor] : delta) {
+    const Tensor master = optimizer_.master(name);
+    tensor = (master.defined() ? master : tensor).detach().to(torch::kCPU, torch::kFloat32).clone();
+  }
+  return delta;
+}
+
+void Trainer::save_checkpoint() const {
+  if (job_.checkpoints == nullptr) return;
+  Checkpoint checkpoint{delta(), optimizer_.state(), at::detail::getDefaultCPUGenerator().get_state(), progress_};
+  for (size_t i = 0; i < job_.methods.all().size(); ++i) {
+    const auto& strategy = job_.methods.all()[i];
+    if (strategy.state == nullptr) continue;
+    checkpoint.progress.custom[fmt::format("{}.{}", i, strategy.name())] =
+        strategy.plugin.call("save_state()", [&] { return strategy.state->save_state(); });
+  }
+  job_.checkpoints->save(checkpoint);
+}
+
+void Trainer::load_checkpoint(const Checkpoint& checkpoint) {
+  const std::string subject = fmt::format("checkpoint of step {}", checkpoint.progress.step);
+  load_delta(job_.model, checkpoint.delta, subject);
+  optimizer_.load_state(checkpoint.optimizer, checkpoint.progress.step, subject);
+  at::Generator generator = at::detail::getDefaultCPUGenerator();
+  generator.set_state(checkpoint.random_state);
+  progress_ = checkpoint.progress;
+  for (size_t i = 0; i < job_.methods.all().size(); ++i) {
+    const auto& strategy = job_.methods.all()[i];
+    const auto state = progress_.custom.find(fmt::format("{}.{}", i, strategy.name()));
+    if (strategy.state == nullptr || state == progress_.custom.end()) continue;
+    strategy.plugin.call("load_state()", [&] { strategy.state->load_state(state->second); });
+  }
+  job_.listener.on_message(fmt::format("resumed after step {} of {}", progress_.step, total_steps_));
+}
+
+void Trainer::keep_best() {
+  if (progress_.best_index < 0 || job_.checkpoints == nullptr) return;
+  const NamedTensors best = job_.checkpoints->best();
+  load_delta(job_.model, best, "best checkpoint");
+  for (const auto& [name, tensor] : best) {
+    const Tensor master = optimizer_.master(name);
+    if (master.defined()) master.copy_(tensor);
+  }
+}
+
+}  // namespace plugtune::train

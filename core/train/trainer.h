@@ -1,0 +1,73 @@
+#pragma once
+// trainer.h - fine-tuning: the order of everything that happens in a step.
+
+#include <vector>
+
+#include "data/batches.h"
+#include "data/encode.h"
+#include "model/bert.h"
+#include "train/checkpoint.h"
+#include "train/flat_optimizer.h"
+#include "train/listener.h"
+#include "train/methods.h"
+#include "train/settings.h"
+
+namespace plugtune::train {
+
+/// What a run trains and on what. References must outlive the trainer; strategies are applied already.
+struct TrainJob {
+  model::Bert& model;
+  const Methods& methods;
+  const data::EncodedSplit& train;
+  const data::EncodedSplit* evaluation;  ///< may be null: then nothing is evaluated
+  const CheckpointStore* checkpoints;    ///< may be null: then nothing is saved
+  Listener& listener;
+  TrainSettings settings;
+  EvalSettings eval;
+  uint64_t seed = 42;
+};
+
+/// Every trainable tensor with its full name: patches', the base's that strategies asked for, the head's.
+std::vector<std::pair<std::string, Tensor>> trainable_parameters(const model::Bert& model);
+
+/// Trains to the end, or from the newest checkpoint on. Afterwards the model has the delta to keep.
+class Trainer {
+ public:
+  explicit Trainer(TrainJob job);
+
+  /// @param resume  go on from the newest checkpoint, if there is one.
+  /// Throws Interrupted after writing a checkpoint; Error when numbers stop being finite or a file cannot be written.
+  TrainResult run(bool resume);
+
+  /// What training changed, with the fp32 values of everything that trains.
+  NamedTensors delta() const;
+  int64_t trainable_count() const noexcept { return optimizer_.size(); }
+  int64_t total_steps() const noexcept { return total_steps_; }
+
+ private:
+  void train_step();
+  double forward_backward(const std::vector<data::Batch>& step);
+  [[noreturn]] void fail_not_finite(const std::vector<data::Batch>& step, double loss);
+  void log_step(double norm);
+  void evaluate();
+  bool should_stop_early() const;
+  void save_checkpoint() const;
+  void load_checkpoint(const Checkpoint& checkpoint);
+  void keep_best();
+  bool is_due(const Every& every) const;
+  double epochs_done() const;
+  double learning_rate_factor(int64_t step) const;
+  void to_training_precision();
+
+  TrainJob job_;
+  data::BatchPlan plan_;
+  int64_t total_steps_, warmup_steps_;
+  FlatOptimizer optimizer_;
+  Progress progress_;
+  double log_clock_ = 0;      // seconds at the last log line
+  int64_t log_tokens_ = 0;    // tokens then
+  int64_t steps_at_start_ = 0;
+  double seconds_at_start_ = 0;
+};
+
+}  // namespace plugtune::train
