@@ -1,0 +1,1 @@
+"""Korean film reviews made by a seeded grammar: hangul.py conjugates, lexicon.py has the words, grammar.py composes."""
