@@ -14,7 +14,8 @@ namespace plugtune::kernels {
 ///   product are read in place.  Both layouts have the same number of sequences; their lengths may differ (first rows
 ///   only: one query row per sequence; keys with a prefix).
 /// @return (Nq,A,D), contiguous. Saves q, k, v and one number per row and head; probabilities are computed again in backward.
-Tensor attention(const Tensor& q, const Tensor& k, const Tensor& v, const Layout& queries, const Layout& keys, const Dropout& dropout);
+Tensor attention(const Tensor& q, const Tensor& k, const Tensor& v, const Layout& queries, const Layout& keys,
+                 const Dropout& dropout);
 
 /// The three parts of one product of queries, keys and values: (N,3H) -> q, k, v (N,A,D), views without a copy.
 /// When their gradients come straight from `attention` they already lie in one (N,3H) tensor, which is handed on as it

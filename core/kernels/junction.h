@@ -10,7 +10,7 @@ namespace plugtune::kernels {
 ///
 /// Saves the normalised rows and one number per row. Gradients are computed only where they are needed: those of weight
 /// and bias cost nothing when these are frozen.
-Tensor dropout_residual_layer_norm(const Tensor& h, const Tensor& residual, const Tensor& weight, const Tensor& bias, double eps,
-                                   const Dropout& dropout);
+Tensor dropout_residual_layer_norm(const Tensor& h, const Tensor& residual, const Tensor& weight, const Tensor& bias,
+                                   double eps, const Dropout& dropout);
 
 }  // namespace plugtune::kernels

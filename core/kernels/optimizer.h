@@ -23,7 +23,8 @@ struct AdamWSegment {
 /// @param params, grads, exp_avg, exp_avg_sq  1-d, contiguous, one type and size.  @param step  from 1.
 /// @param grad_scale  the coefficient of gradient clipping, 1 = none.
 /// @param bf16_copy  nullable; as long as params, receives them rounded to bfloat16.
-void adamw(Tensor& params, const Tensor& grads, Tensor& exp_avg, Tensor& exp_avg_sq, const std::vector<AdamWSegment>& segments, double beta1,
-           double beta2, double eps, int64_t step, double grad_scale, Tensor* bf16_copy);
+void adamw(Tensor& params, const Tensor& grads, Tensor& exp_avg, Tensor& exp_avg_sq,
+           const std::vector<AdamWSegment>& segments, double beta1, double beta2, double eps, int64_t step,
+           double grad_scale, Tensor* bf16_copy);
 
 }  // namespace plugtune::kernels

@@ -21,7 +21,7 @@ struct Dropout {
 Dropout draw_dropout(double p, bool training);
 
 /// The multipliers of a (rows, columns) span, (rows, columns) float32 on the CPU: 0 where an element is dropped, else
-/// 1 / (1 - p). Row r is stream r of the generator.
-Tensor dropout_multipliers(const Dropout& dropout, int64_t rows, int64_t columns);
+/// 1 / (1 - p). Row r is stream first_row + r of the generator.
+Tensor dropout_multipliers(const Dropout& dropout, int64_t rows, int64_t columns, int64_t first_row = 0);
 
 }  // namespace plugtune::kernels
