@@ -1,0 +1,37 @@
+// A dataset with a fault of choice: `fault = "label"`.
+#include <stdexcept>
+
+#include "plugtune/plugtune.h"
+
+class FaultyData : public plugtune::Dataset {
+ public:
+  explicit FaultyData(const plugtune::ConfigView& config)
+      : path_(config.required_string("path")),
+        fault_(config.string("fault", "")) {
+    if (fault_ != "accepts-unknown-keys") config.reject_unknown();
+    if (fault_ == "throws-opening") throw std::runtime_error("line 3 has no label");
+  }
+  plugtune::Task task() const override {
+    if (fault_ == "one-label") return {plugtune::TaskKind::kClassification, {"good"}, false};
+    if (fault_ == "same-labels") return {plugtune::TaskKind::kClassification, {"good", "good"}, false};
+    return {plugtune::TaskKind::kClassification, {"bad", "good"}, false};
+  }
+  size_t size(plugtune::Split split) const override {
+    if (fault_ == "empty") return 0;
+    return split == plugtune::Split::kTrain ? 100 : 0;
+  }
+  plugtune::Example at(plugtune::Split, size_t index) const override {
+    plugtune::Example example{"text " + std::to_string(index), "", static_cast<int64_t>(index % 2), 0};
+    if (index != 17) return example;
+    if (fault_ == "label") example.label = 2;
+    if (fault_ == "encoding") example.text_a = "caf\xe9";
+    if (fault_ == "pairs") example.text_b = "second";
+    if (fault_ == "throws-reading") throw std::out_of_range("vector::at");
+    if (fault_ == "order") example.text_a += std::to_string(reinterpret_cast<size_t>(this));
+    return example;
+  }
+
+ private:
+  std::string path_, fault_;
+};
+PLUGTUNE_DATASET(FaultyData, "faulty-data", "1.0.0", "a hundred lines with a fault")

@@ -1,0 +1,3 @@
+// Has a stamp and no descriptor.
+#include "sound.h"
+PLUGTUNE_STAMP

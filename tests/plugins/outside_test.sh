@@ -1,0 +1,50 @@
+#!/usr/bin/env bash
+# outside_test.sh - installs plugtune into a temporary folder; there, outside the repository, builds the templates and two
+# methods against the installed SDK only; then the installed plugtune checks each.
+#
+#   outside_test.sh BUILD_DIRECTORY [SANITIZERS]
+set -euo pipefail
+build=$(realpath "$1")
+sanitizers=${2:-}
+here=$(dirname "$(realpath "$0")")
+work=$(mktemp -d "${TMPDIR:-/tmp}/plugtune-outside-XXXXXX")
+trap 'rm -rf "$work"' EXIT
+prefix=$work/install
+
+say() { echo "outside: $*"; }
+
+say "installing $build into $prefix"
+cmake --install "$build" --prefix "$prefix" > "$work/install.log" || { tail "$work/install.log"; exit 1; }
+
+# A plugin must be built as its host: with the same sanitizers, if any.
+flags=()
+if [[ -n $sanitizers ]]; then flags=("-DCMAKE_CXX_FLAGS=-fsanitize=$sanitizers"); fi
+
+# build_and_check NAME KIND SOURCE_FOLDER [check arguments]
+build_and_check() {
+  local name=$1 kind=$2 source=$3
+  shift 3
+  say "building $name from a copy of $source"
+  cp -r "$source" "$work/$name"
+  (
+    cd "$work/$name"
+    cmake -B build -DCMAKE_PREFIX_PATH="$prefix" "${flags[@]}" > configure.log 2>&1 || { cat configure.log; exit 1; }
+    cmake --build build > build.log 2>&1 || { cat build.log; exit 1; }
+    "$prefix/bin/plugtune" check "build/$name.$kind.so" --timeout 120 "$@"
+  )
+}
+
+build_and_check rescale strategy "$prefix/share/plugtune/template/strategy"
+build_and_check lines dataset "$prefix/share/plugtune/template/dataset" --data sample
+build_and_check ia3 strategy "$here/outside/ia3"
+build_and_check prefix strategy "$here/outside/prefix"
+
+say "renaming the template as its README says"
+cp -r "$prefix/share/plugtune/template/strategy" "$work/mine"
+cd "$work/mine"
+sed -i 's/rescale/mine/g; s/Rescale/Mine/g' CMakeLists.txt rescale.cc && mv rescale.cc mine.cc
+cmake -B build -DCMAKE_PREFIX_PATH="$prefix" "${flags[@]}" > configure.log 2>&1 || { cat configure.log; exit 1; }
+cmake --build build > build.log 2>&1 || { cat build.log; exit 1; }
+"$prefix/bin/plugtune" check build/mine.strategy.so --only descriptor --only forward
+
+say "all of them build outside the repository and pass"
