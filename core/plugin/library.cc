@@ -4,7 +4,9 @@
 #include <cxxabi.h>
 
 #include <algorithm>
+#include <cstdio>
 #include <cstdlib>
+#include <exception>
 #include <memory>
 
 #include "plugin/guard.h"
@@ -30,18 +32,33 @@ std::string load_error(const std::string& text) {
   return unresolved + (name ? name.get() : symbol.c_str());
 }
 
+// dlopen is declared not to throw, so what a plugin's global variable throws ends the process. This says whose it was.
+const char* loading = "";
+[[noreturn]] void end_of_loading() {
+  std::fprintf(stderr, "%s: does not load: a constructor of its global variables failed: %s\n", loading,
+               exception_text().c_str());
+  std::_Exit(2);
+}
+
+struct TerminateHandler {
+  explicit TerminateHandler(const std::string& path) : before(std::set_terminate(end_of_loading)) {
+    loading = path.c_str();
+  }
+  ~TerminateHandler() { std::set_terminate(before); }
+  std::terminate_handler before;
+};
+
 }  // namespace
 
 const boost::dll::shared_library& open_library(const std::string& path) {
   using boost::dll::load_mode::rtld_local;
   using boost::dll::load_mode::rtld_now;
+  const TerminateHandler handler(path);
   try {
     // Leaked on purpose: graphs, exceptions and vtables of the plugin outlive any scope.
     return *new boost::dll::shared_library(path, rtld_now | rtld_local);
   } catch (const boost::system::system_error& error) {
     throw Error(path + ": does not load: " + load_error(error.what()));
-  } catch (...) {
-    throw Error(path + ": does not load: a constructor of its global variables failed: " + exception_text());
   }
 }
 
