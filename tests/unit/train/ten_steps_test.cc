@@ -157,7 +157,14 @@ TEST_P(TenSteps, LossesNormsAndFinalValuesEqualThePeers) {
   EXPECT_TRUE(near_golden(golden, "losses", losses, 2e-5));
   EXPECT_TRUE(near_golden(golden, "grad_norms", norms, 2e-5));
   for (const auto& [name, peer_name] : names) {
-    EXPECT_TRUE(near_golden(golden, "final/" + peer_name, optimizer.master(name), 2e-5)) << name;
+    const std::string key = "final/" + peer_name;
+    if (name.ends_with("key.bias") || name.ends_with("key_bias")) {
+      // The softmax does not see a constant, so the exact gradient is 0, and Adam makes whole steps of the rounding noise on
+      // either side: all that holds is that no value went further than the rates of ten steps add up to.
+      EXPECT_LE(testing::largest(optimizer.master(name) - golden.at(key)), 2 * golden.at("learning_rates").sum().item<double>()) << name;
+      continue;
+    }
+    EXPECT_TRUE(near_golden(golden, key, optimizer.master(name), 2e-5)) << name;
   }
 }
 
