@@ -1,0 +1,208 @@
+// session.cc - opening an experiment or a finished run.
+#include "app/session.h"
+
+#include <ATen/Parallel.h>
+#include <fmt/format.h>
+
+#include "experiment/run_directory.h"
+#include "experiment/settle.h"
+#include "formats/safetensors.h"
+#include "plugtune/error.h"
+#include "train/delta.h"
+#include "train/metrics.h"
+
+namespace plugtune::app {
+namespace {
+
+using experiment::DeltaInfo;
+using experiment::Experiment;
+
+/// Runs `step`; the problems of what it throws join those of the file.
+template <class Step>
+void gather(Experiment& experiment, const Step& step) {
+  try {
+    step();
+  } catch (const Error& error) {
+    experiment.add_problems(error);
+  }
+}
+
+experiment::SplitSizes sizes_of(const Dataset& dataset) {
+  return {dataset.size(Split::kTrain), dataset.size(Split::kValidation), dataset.size(Split::kTest)};
+}
+
+void start_threads(Experiment& experiment) {
+  if (experiment.train.threads > 0) at::set_num_threads(experiment.train.threads);
+  experiment.train.threads = at::get_num_threads();
+}
+
+void open_base(Session& session) {
+  const Experiment& experiment = session.experiment;
+  torch::manual_seed(static_cast<uint64_t>(experiment.run.seed));
+  session.opened = model::open_model(experiment.model.path, experiment.model.random_init, session.task);
+  session.tokenizer.emplace(text::Tokenizer::load(
+      session.opened.directory, {experiment.data.special_tokens_in_text, experiment.data.normalize_nfc}));
+  const ModelInfo& info = session.model().info();
+  if (session.tokenizer->size() > info.vocabulary_size) {
+    throw Error(fmt::format(
+        "{}: its tokenizer has {} words, the model's word embedding {} rows; they belong to different models",
+        experiment.model.path, session.tokenizer->size(), info.vocabulary_size));
+  }
+  if (experiment.data.max_length > info.max_positions) {
+    throw Error(fmt::format("data.max_length: must be at most {} (the positions of {}), got {}", info.max_positions,
+                            experiment.model.path, experiment.data.max_length));
+  }
+}
+
+/// Makes the strategies; `open_source` opens the runs that they start from.
+std::vector<plugin::LoadedStrategy> create_strategies(Session& session, const experiment::OpenRun& open_source) {
+  std::vector<plugin::LoadedStrategy> strategies;
+  for (size_t i = 0; i < session.experiment.strategies.size(); ++i) {
+    gather(session.experiment, [&] {
+      const auto plugin =
+          plugin::load(plugin::Kind::kStrategy, session.experiment.strategies[i].plugin, session.search);
+      const ConfigView view = experiment::strategy_view(session.experiment, i, open_source);
+      strategies.push_back(plugin.create_strategy(view));
+      session.strategy_settings.push_back(view.resolved());
+    });
+  }
+  return strategies;
+}
+
+void apply_strategies(Session& session, std::vector<plugin::LoadedStrategy> strategies) {
+  session.methods = train::Methods(std::move(strategies));
+  session.methods.apply(session.model());
+  for (const auto& [name, parameter] : session.model().own_parameters()) {
+    if (name.starts_with("classifier.")) parameter.set_requires_grad(true);
+  }
+  const auto choice = session.experiment.task.train_pooler;
+  const bool pooler = choice == experiment::TrainPooler::kYes ||
+                      (choice == experiment::TrainPooler::kAuto && session.opened.new_pooler);
+  if (pooler) {
+    session.model().train_base("pooler.dense.weight");
+    session.model().train_base("pooler.dense.bias");
+  }
+}
+
+SourceRun open_and_remember(Session& session, const std::string& path) {
+  SourceRun run = experiment::open_source_run(path, session.opened.fingerprint);
+  session.sources.push_back(experiment::describe(path, run));
+  return run;
+}
+
+}  // namespace
+
+DeltaInfo Session::delta_info() const {
+  DeltaInfo info;
+  info.run = experiment.run.name;
+  for (size_t i = 0; i < methods.all().size(); ++i) {
+    info.strategies.push_back({methods.all()[i].name(), methods.all()[i].version(), strategy_settings[i]});
+  }
+  info.base_path = experiment.model.path;
+  info.base_fingerprint = opened.fingerprint;
+  info.base_random = experiment.model.random_init;
+  info.seed = experiment.run.seed;
+  info.task = task.kind;
+  info.labels = task.labels;
+  info.pairs = task.pairs;
+  info.head_pooler = model().trained_base().contains("pooler.dense.weight");
+  info.sources = sources;
+  return info;
+}
+
+Session open_experiment(Experiment experiment, const plugin::SearchPath& search) {
+  Session session;
+  session.search = search;
+  session.experiment = std::move(experiment);
+  Experiment& file = session.experiment;
+  start_threads(file);
+
+  ConfigNode data_settings{ConfigNode::Table{}};
+  if (!file.data.plugin.empty()) gather(file, [&] {
+    const auto plugin = plugin::load(plugin::Kind::kDataset, file.data.plugin, search);
+    const ConfigView view = experiment::dataset_view(file);
+    session.dataset.emplace(plugin.create_dataset(view));
+    data_settings = view.resolved();
+    session.task = session.dataset->dataset->task();
+    experiment::settle_task(file, session.task);
+    experiment::settle_evaluation(file, session.task, sizes_of(*session.dataset->dataset),
+                                  train::metric_names(session.task.kind));
+  });
+  if (session.dataset) gather(file, [&] { open_base(session); });
+  std::vector<plugin::LoadedStrategy> strategies =
+      create_strategies(session, [&](const std::string& run) { return open_and_remember(session, run); });
+  file.throw_if_problems();
+
+  apply_strategies(session, std::move(strategies));
+  session.resolved = experiment::resolved(file, data_settings, session.strategy_settings);
+  return session;
+}
+
+Session open_run(const std::string& run, const plugin::SearchPath& search) {
+  const experiment::RunPaths paths = experiment::finished_run(run);
+  Session session;
+  session.search = search;
+  session.experiment = experiment::read_experiment(paths.experiment());
+  session.experiment.throw_if_problems();
+  start_threads(session.experiment);
+  const DeltaInfo info = experiment::read_delta_info(paths.delta_info());
+  session.task.kind = info.task;
+  session.task.labels = info.labels;
+  session.task.pairs = info.pairs;
+  session.sources = info.sources;
+
+  open_base(session);
+  if (session.opened.fingerprint != info.base_fingerprint) {
+    throw Error(fmt::format(
+        "{}: was trained on another base: {} has fingerprint {:.12}, the delta names {:.12}; a delta belongs to "
+        "exactly the weights that it was trained on",
+        run, session.experiment.model.path, session.opened.fingerprint, info.base_fingerprint));
+  }
+  std::vector<plugin::LoadedStrategy> strategies = create_strategies(session, [&](const std::string& path) {
+    for (const DeltaInfo::Source& source : info.sources) {
+      if (source.path == path) return experiment::placeholder(source);
+    }
+    throw Error(fmt::format("{}: does not know the source run {}", paths.delta_info().string(), path));
+  });
+  session.experiment.throw_if_problems();
+  apply_strategies(session, std::move(strategies));
+  train::load_delta(session.model(), formats::SafetensorsFile::open(paths.delta_tensors()).tensors(),
+                    paths.delta_tensors().string());
+  session.model().eval();
+  return session;
+}
+
+void open_data(Session& session, const std::string& other) {
+  Experiment& file = session.experiment;
+  std::string name = file.data.plugin;
+  if (!other.empty()) {
+    // The run's settings are about the run's data; another data set starts from its own defaults.
+    const size_t colon = other.find(':');
+    if (colon == std::string::npos) {
+      throw Error(fmt::format("--data: must be PLUGIN:PATH, such as nsmc:data/nsmc, got '{}'", other));
+    }
+    name = other.substr(0, colon);
+    ConfigNode table{ConfigNode::Table{}};
+    table.set("plugin", {name});
+    table.set("path", {other.substr(colon + 1)});
+    file.data.plugin = name;
+    file.tables.set("data", table);
+  }
+  const auto plugin = plugin::load(plugin::Kind::kDataset, name, session.search);
+  session.dataset.emplace(plugin.create_dataset(experiment::dataset_view(file)));
+  const Task task = session.dataset->dataset->task();
+  if (task.kind != session.task.kind || task.labels != session.task.labels) {
+    throw Error(fmt::format("{}: has labels {}, the run was trained with {}", session.dataset->plugin.subject(),
+                            join(task.labels), join(session.task.labels)));
+  }
+}
+
+data::EncodedSplit encode_split(const Session& session, Split split) {
+  const auto& settings = session.experiment.data;
+  data::EncodeOptions options;
+  options.max_length = settings.max_length;
+  options.limit = split == Split::kTrain ? settings.train_limit : settings.eval_limit;
+  return data::encode(*session.dataset->dataset, split, *session.tokenizer, options);
+}
+
+}  // namespace plugtune::app

@@ -1,0 +1,51 @@
+#pragma once
+// session.h - an experiment with everything it names opened: plugins, data set, model, tokenizer, strategies applied.
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "data/encode.h"
+#include "experiment/delta_info.h"
+#include "experiment/experiment.h"
+#include "model/open.h"
+#include "plugin/loader.h"
+#include "text/tokenizer.h"
+#include "train/methods.h"
+
+namespace plugtune::app {
+
+/// Members are destroyed last to first: strategies and patches go before the model that they wrap.
+struct Session {
+  experiment::Experiment experiment;
+  plugin::SearchPath search;
+  std::optional<plugin::LoadedDataset> dataset;  ///< none when only the model was opened
+  Task task;
+  std::optional<text::Tokenizer> tokenizer;
+  model::OpenedModel opened;
+  train::Methods methods;
+  ConfigNode resolved;                                 ///< the experiment with every default filled in
+  std::vector<ConfigNode> strategy_settings;           ///< of each strategy, the same
+  std::vector<experiment::DeltaInfo::Source> sources;  ///< runs that strategies started from
+
+  model::Bert& model() { return *opened.bert; }
+  const model::Bert& model() const { return *opened.bert; }
+  /// What delta.json says of the delta that this session trains.
+  experiment::DeltaInfo delta_info() const;
+};
+
+/// Opens what an experiment names: data, model (torch seeded by run.seed), tokenizer, strategies. All problems of the file and
+/// of what it names are told together.
+Session open_experiment(experiment::Experiment experiment, const plugin::SearchPath& search);
+
+/// Opens model, tokenizer and strategies of a finished run and loads its delta; the data set stays closed.
+/// Throws Error when the base is not the one that the run was trained on.
+Session open_run(const std::string& run, const plugin::SearchPath& search);
+
+/// Opens the data set: that of the session's experiment, or "plugin:path".
+void open_data(Session& session, const std::string& other = "");
+
+/// A split as the experiment wants it: its limit, its length.
+data::EncodedSplit encode_split(const Session& session, Split split);
+
+}  // namespace plugtune::app

@@ -1,0 +1,211 @@
+// train.cc - `plugtune train`: from an experiment file to a run directory.
+#include <ATen/Parallel.h>
+#include <fmt/format.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <iostream>
+
+#include "app/command_line.h"
+#include "app/run_files.h"
+#include "app/session.h"
+#include "experiment/run_directory.h"
+#include "report/progress.h"
+#include "report/run_text.h"
+#include "train/evaluator.h"
+#include "train/interrupt.h"
+#include "train/trainer.h"
+
+namespace plugtune::app {
+namespace {
+
+double now() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
+
+int64_t peak_memory_bytes() {
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  return usage.ru_maxrss * 1024;  // Linux counts in KiB
+}
+
+int64_t count(const std::vector<std::pair<std::string, Tensor>>& tensors) {
+  int64_t numbers = 0;
+  for (const auto& [name, tensor] : tensors) numbers += tensor.numel();
+  return numbers;
+}
+
+/// Trainable numbers of the classifier, and of the pooler when no strategy asked for it but the head.
+int64_t head_parameters(const Session& session) {
+  int64_t all = count(train::trainable_parameters(session.model()));
+  for (const int64_t strategy : session.methods.trainable_counts()) all -= strategy;
+  return all;
+}
+
+/// The data of a run: what trains and what is evaluated while it trains.
+struct Splits {
+  data::EncodedSplit train;
+  std::optional<data::EncodedSplit> evaluation;
+  std::vector<std::string> notes;
+};
+
+Splits encode_splits(const Session& session) {
+  Splits splits;
+  splits.train = encode_split(session, Split::kTrain);
+  splits.notes = session.opened.notes;
+  const auto add = [&](const std::vector<std::string>& lines) { splits.notes.insert(splits.notes.end(), lines.begin(), lines.end()); };
+  add(session.tokenizer->notes());
+  add(splits.train.warnings);
+  const std::string& choice = session.experiment.eval_choices.split;
+  if (choice != "none") {
+    splits.evaluation = encode_split(session, choice == "test" ? Split::kTest : Split::kValidation);
+    add(splits.evaluation->warnings);
+  }
+  return splits;
+}
+
+report::RunReport describe(const Session& session, const Splits& splits, double start) {
+  const auto& experiment = session.experiment;
+  report::RunReport report;
+  report.threads = at::get_num_threads();
+  report.started = report::timestamp();
+  report.name = experiment.run.name;
+  report.seed = experiment.run.seed;
+  report.experiment = session.resolved;
+  report.model = {experiment.model.path, session.opened.fingerprint, count(session.model().own_parameters())};
+  for (size_t i = 0; i < session.methods.all().size(); ++i) {
+    const auto& strategy = session.methods.all()[i];
+    report.strategies.push_back({strategy.name(), strategy.version(), session.methods.trainable_counts()[i], {}});
+  }
+  report.trainable_parameters = count(train::trainable_parameters(session.model()));
+  report.head_parameters = head_parameters(session);
+  const auto total = static_cast<double>(report.model.parameters + count(session.model().patch_parameters()));
+  report.trainable_fraction = static_cast<double>(report.trainable_parameters) / total;
+  report.data.plugin = session.dataset->name();
+  report.data.train_examples = static_cast<int64_t>(splits.train.size());
+  report.data.eval_examples = splits.evaluation ? static_cast<int64_t>(splits.evaluation->size()) : 0;
+  report.data.tokens_per_epoch = splits.train.tokens();
+  report.data.eval_split = experiment.eval_choices.split;
+  report.data.labels = session.task.labels;
+  report.metric = experiment.eval.metric;
+  report.startup_seconds = now() - start;
+  return report;
+}
+
+std::string setup_text(const Session& session, const Splits& splits, const report::RunReport& report, int64_t steps,
+                       const std::string& run) {
+  const auto& experiment = session.experiment;
+  report::RunSetup setup;
+  setup.experiment = experiment.file;
+  setup.run = run;
+  setup.model = experiment.model.path;
+  setup.fingerprint = report.model.fingerprint;
+  setup.random_init = experiment.model.random_init;
+  setup.model_info = session.model().info();
+  setup.model_parameters = report.model.parameters;
+  setup.dataset = {session.dataset->name(), session.dataset->version(), session.dataset->file(), 0};
+  setup.train_examples = report.data.train_examples;
+  setup.eval_examples = report.data.eval_examples;
+  setup.tokens_per_epoch = report.data.tokens_per_epoch;
+  setup.eval_split = report.data.eval_split;
+  setup.task = session.task.kind;
+  setup.labels = session.task.labels;
+  for (size_t i = 0; i < session.methods.all().size(); ++i) {
+    const auto& strategy = session.methods.all()[i];
+    setup.strategies.push_back({strategy.name(), strategy.version(), strategy.file(), session.methods.trainable_counts()[i]});
+  }
+  setup.head_trainable = report.head_parameters;
+  setup.total_parameters = report.model.parameters + count(session.model().patch_parameters());
+  setup.steps = steps;
+  setup.batch_size = experiment.train.batch_size;
+  setup.seed = report.seed;
+  setup.epochs = static_cast<double>(steps * experiment.train.batch_size) / static_cast<double>(splits.train.size());
+  setup.precision = experiment.train.precision == train::Precision::kBf16 ? "bf16" : "fp32";
+  setup.threads = report.threads;
+  setup.notes = splits.notes;
+  return report::setup_text(setup);
+}
+
+bool has_reporter(const Session& session) {
+  for (const auto& strategy : session.methods.all()) {
+    if (strategy.reporter != nullptr) return true;
+  }
+  return false;
+}
+
+/// The delta that was kept, on the test split; strategies that report look on. Not done again when training's last evaluation was it.
+void evaluate_test(Session& session, const Splits& splits, report::RunReport& report) {
+  const auto& evaluations = report.result.epochs;
+  const bool is_test = report.data.eval_split == "test";
+  if (is_test && !has_reporter(session) && !report.result.kept_best && !evaluations.empty() &&
+      evaluations.back().step == report.result.steps) {
+    report.test = report::RunReport::Test{evaluations.back().eval, evaluations.back().eval_seconds};
+    return;
+  }
+  if (session.dataset->dataset->size(Split::kTest) == 0) return;
+  const data::EncodedSplit encoded = is_test ? data::EncodedSplit{} : encode_split(session, Split::kTest);
+  const double start = now();
+  const auto& methods = session.methods.all();
+  for (const auto& strategy : methods) {
+    if (strategy.reporter != nullptr) strategy.plugin.call("report_begin()", [&] { strategy.reporter->report_begin(); });
+  }
+  const train::Metrics metrics = session.methods.guard("forward()", [&] {
+    return train::evaluate(session.model(), is_test ? *splits.evaluation : encoded, session.experiment.eval.batch_tokens);
+  });
+  for (size_t i = 0; i < methods.size(); ++i) {
+    if (methods[i].reporter == nullptr) continue;
+    report.strategies[i].tables = methods[i].plugin.call("report_end()", [&] { return methods[i].reporter->report_end(); });
+  }
+  report.test = report::RunReport::Test{metrics, now() - start};
+}
+
+int train(const CommandLine& line, double start) {
+  experiment::Experiment experiment = experiment::read_experiment(line.texts("experiment.toml").front(), line.texts("set"));
+  const std::filesystem::path run =
+      line.has("output") ? std::filesystem::path(line.text("output")) : experiment::default_run_path(experiment.run.name);
+  if (line.has("resume") && experiment::run_state(run) == experiment::RunState::kFinished) {
+    std::cout << fmt::format("{} is finished; plugtune compare {} shows it\n", run.string(), run.string());
+    return kDone;
+  }
+  Session session = open_experiment(std::move(experiment), line.search_path());
+  const experiment::RunDirectory directory(run, session.resolved, line.has("resume"));
+  const Splits splits = encode_splits(session);
+  report::RunReport report = describe(session, splits, start);
+
+  const train::CheckpointStore checkpoints(directory.paths().checkpoints(), session.experiment.train.keep_checkpoints);
+  experiment::RunLog log(directory.paths().log(), directory.resumed() ? checkpoints.newest_step() : 0);
+  report::Progress progress(std::cout, report::Terminal::of(STDOUT_FILENO), line.has("quiet"));
+  report::LoggedListener listener(log, progress);
+  train::note_interrupts();
+  train::Trainer trainer({session.model(), session.methods, splits.train, splits.evaluation ? &*splits.evaluation : nullptr, &checkpoints,
+                          listener, session.experiment.train, session.experiment.eval, static_cast<uint64_t>(report.seed)});
+  if (!line.has("quiet")) std::cout << setup_text(session, splits, report, trainer.total_steps(), run.string()) << std::flush;
+
+  report.result = trainer.run(line.has("resume"));
+  evaluate_test(session, splits, report);
+  write_delta(directory.paths(), trainer.delta(), session.delta_info());
+  report.total_seconds = now() - start;
+  report.peak_memory_bytes = peak_memory_bytes();
+  report::write_report(directory.paths().report(), report);
+  if (!line.has("quiet")) std::cout << report::summary_text(report, run.string());
+  return kDone;
+}
+
+}  // namespace
+
+int train_command(const Arguments& arguments) {
+  const double start = now();
+  CommandLine line("train",
+                   "Trains an experiment and writes its run directory: delta, report, log, checkpoints.\n"
+                   "Ctrl-C writes a checkpoint; --resume goes on from the newest one, to the same bits.",
+                   {"plugtune train configs/nsmc/quickstart.toml",
+                    "plugtune train experiment.toml --set strategy.rank=16 --output runs/rank16"});
+  line.positional("experiment.toml")
+      .overrides()
+      .value("output", "DIR", "the run directory; without it runs/<run.name>")
+      .flag("resume", "go on with a run that was stopped")
+      .plugin_path()
+      .quiet();
+  return line.parse(arguments) ? train(line, start) : kDone;
+}
+
+}  // namespace plugtune::app
