@@ -1,0 +1,81 @@
+// json_fields.cc - reading our own JSON files: what is missing or of another type is told by name.
+#include "experiment/json_fields.h"
+
+#include <fmt/format.h>
+
+#include <limits>
+
+#include "formats/strict_json.h"
+
+namespace plugtune::experiment {
+
+namespace {
+
+const char* type_text(const JsonObject::Json* json) {
+  if (json == nullptr) return "nothing";
+  switch (json->type()) {
+    case JsonObject::Json::value_t::object:
+      return "an object";
+    case JsonObject::Json::value_t::array:
+      return "an array";
+    case JsonObject::Json::value_t::string:
+      return "a string";
+    case JsonObject::Json::value_t::boolean:
+      return "a boolean";
+    case JsonObject::Json::value_t::null:
+      return "null";
+    default:
+      return "a number";
+  }
+}
+
+}  // namespace
+
+JsonObject::JsonObject(const Json& json, std::string file, std::string path)
+    : json_(json),
+      file_(std::move(file)),
+      path_(std::move(path)) {
+  if (!json_.is_object())
+    throw Error(fmt::format("{}: {} must be an object, got {}; the file is damaged", file_,
+                            path_.empty() ? "it" : "'" + path_ + "'", type_text(&json_)));
+}
+
+Error JsonObject::wrong(const std::string& key, const std::string& expected, const Json* got) const {
+  return Error(fmt::format("{}: '{}' must be {}, got {}; the file is damaged or from another version", file_,
+                           path_of(key), expected, type_text(got)));
+}
+
+const JsonObject::Json& JsonObject::at(const char* key, const char* expected, bool (Json::*is)() const noexcept) const {
+  const auto found = json_.find(key);
+  if (found == json_.end()) throw wrong(key, expected, nullptr);
+  if (!(*found.*is)()) throw wrong(key, expected, &*found);
+  return *found;
+}
+
+std::string JsonObject::string(const char* key) const {
+  return at(key, "a string", &Json::is_string).get<std::string>();
+}
+int64_t JsonObject::integer(const char* key) const {
+  return at(key, "a whole number", &Json::is_number_integer).get<int64_t>();
+}
+bool JsonObject::boolean(const char* key) const { return at(key, "true or false", &Json::is_boolean).get<bool>(); }
+const JsonObject::Json& JsonObject::array(const char* key) const { return at(key, "an array", &Json::is_array); }
+JsonObject JsonObject::object(const char* key) const {
+  return {at(key, "an object", &Json::is_object), file_, path_of(key)};
+}
+
+double JsonObject::number(const char* key) const {
+  if (json_.contains(key) && json_.at(key).is_null()) return std::numeric_limits<double>::quiet_NaN();
+  return at(key, "a number", &Json::is_number).get<double>();
+}
+
+JsonObject::Json read_json_file(const std::filesystem::path& path) {
+  const std::string text = formats::read_text(path);
+  const std::string subject = path.string();
+  formats::parse_json(text, subject);  // its strictness; then once more for the order of the keys
+  JsonObject::Json json = JsonObject::Json::parse(text);
+  JsonObject(json, subject);
+  return json;
+}
+
+}  // namespace plugtune::experiment
