@@ -1,0 +1,17 @@
+#pragma once
+// compare_rows.h - the rows of a comparison, shared by its forms. Inside this layer.
+
+#include <string>
+#include <vector>
+
+#include "report/compare.h"
+#include "report/text_table.h"
+
+namespace plugtune::report {
+
+/// "first + second": the strategies of a run, in order.
+std::string strategies_text(const RunReport& report);
+
+TextTable compare_rows(const std::vector<ComparedRun>& runs);
+
+}  // namespace plugtune::report
