@@ -1,0 +1,77 @@
+// config.cc - `plugtune config`: the whole experiment, checked, with where each value is from.
+#include <iostream>
+
+#include "app/command_line.h"
+#include "data/encode.h"
+#include "experiment/delta_info.h"
+#include "experiment/experiment.h"
+#include "experiment/settle.h"
+#include "experiment/toml.h"
+#include "plugin/loader.h"
+#include "train/metrics.h"
+
+namespace plugtune::app {
+
+namespace {
+
+using experiment::Experiment;
+
+/// Makes the data set and lets it decide what the experiment leaves to it.  -> its settings, defaults filled in
+ConfigNode open_dataset(Experiment& experiment, const plugin::SearchPath& search) {
+  const ConfigView view = dataset_view(experiment);
+  const auto loaded = plugin::load(plugin::Kind::kDataset, experiment.data.plugin, search).create_dataset(view);
+  const Dataset& dataset = *loaded.dataset;
+  const Task task = dataset.task();
+  settle_task(experiment, task);
+  settle_evaluation(experiment, task,
+                    {dataset.size(Split::kTrain), dataset.size(Split::kValidation), dataset.size(Split::kTest),
+                     data::limit_problem(dataset, experiment.data.train_limit)},
+                    train::metric_names(task.kind));
+  return view.resolved();
+}
+
+/// Makes the strategy, whose constructor checks its settings.  -> the settings, defaults filled in
+ConfigNode open_strategy(const Experiment& experiment, size_t index, const plugin::SearchPath& search) {
+  const auto open_run = [](const std::string& run) { return experiment::open_source_run(run); };
+  const ConfigView view = strategy_view(experiment, index, open_run);
+  plugin::load(plugin::Kind::kStrategy, experiment.strategies[index].plugin, search).create_strategy(view);
+  return view.resolved();
+}
+
+/// The experiment with every default filled in. Everything that is wrong with it is thrown together.
+ConfigNode check(Experiment& experiment, const plugin::SearchPath& search) {
+  ConfigNode dataset{ConfigNode::Table{}};
+  std::vector<ConfigNode> strategies(experiment.strategies.size(), dataset);
+  const auto attempt = [&](const std::string& plugin, auto&& open) {
+    if (plugin.empty()) return;  // a problem already
+    try {
+      open();
+    } catch (const Error& error) {
+      experiment.add_problems(error);
+    }
+  };
+  attempt(experiment.data.plugin, [&] { dataset = open_dataset(experiment, search); });
+  for (size_t i = 0; i < strategies.size(); ++i) {
+    attempt(experiment.strategies[i].plugin, [&] { strategies[i] = open_strategy(experiment, i, search); });
+  }
+  experiment.throw_if_problems();
+  return resolved(experiment, dataset, strategies);
+}
+
+}  // namespace
+
+int config_command(const Arguments& arguments) {
+  CommandLine line("config",
+                   "Checks an experiment, its plugins' settings and its data included, and prints it with every\n"
+                   "default filled in and where each value is from. Nothing is trained.",
+                   {"plugtune config experiment.toml --set train.epochs=2"});
+  line.positional("experiment.toml").overrides().plugin_path();
+  if (!line.parse(arguments)) return kDone;
+
+  Experiment experiment = experiment::read_experiment(line.texts("experiment.toml").front(), line.texts("set"));
+  const ConfigNode tables = check(experiment, line.search_path());
+  std::cout << experiment::write_toml(tables, [&](const std::string& key) { return origin_of(experiment, key); });
+  return kDone;
+}
+
+}  // namespace plugtune::app
