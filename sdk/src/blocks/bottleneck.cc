@@ -71,8 +71,9 @@ std::function<Tensor(const Tensor&)> activation(const std::string& name) {
   for (const auto& entry : kActivations) {
     if (name == entry.name) return entry.function;
   }
-  throw Error("activation: there is no '" + name + "'" + did_you_mean(name, activation_names()) +
-              "; activations: " + join(activation_names()));
+  const std::string hint = did_you_mean(name, activation_names());
+  throw Error("activation: there is no '" + name + "'" + (hint.empty() ? "; " : hint + " ") +
+              "activations: " + join(activation_names()));
 }
 
 int64_t bottleneck_width(int64_t hidden_size, double reduction_factor) {

@@ -1,0 +1,220 @@
+// adapterfusion.cc - A layer that attends over the outputs of finished, frozen adapters.   Pfeiffer et al. 2021, arXiv:2005.00247
+//
+// q: what the adapters read, u_i: the update of adapter i, r: their residual, x: the sub-layer's input.
+//   s_i = (W_q q + b_q) . (W_k u_i + b_k),   p = softmax(s / T),   c = sum_i p_i W_v u_i + r,   y = LN(c + x)
+// Scores are not divided by sqrt(H), and dropout is on the scores: AdapterFusion as published does it so, and stored
+// fusions were trained that way. Numbers as in AdapterHub's library 1.3.0 (BertFusion); what is read and how the junction
+// ends follows the last member.
+#include <algorithm>
+
+#include "members.h"
+
+namespace {
+
+using adapterfusion::Member;
+using plugtune::AdapterBlock;
+using plugtune::ConfigView;
+using plugtune::JunctionIn;
+using plugtune::JunctionNext;
+using plugtune::JunctionSite;
+using torch::Tensor;
+
+// With `temperature` T starts at 50 and falls by a thousandth of that per step, down to 1.
+double temperature_at(int64_t step) { return std::max(50.0 - 0.05 * static_cast<double>(step), 1.0); }
+
+struct FusionOptions {
+  bool query = true, key = true, value = true;  // which of W_q, W_k, W_v there are
+  bool query_before_ln = false;                 // q is h, also where the adapters read LN(h + x)
+  bool residual_before = false;                 // r is added to every u_i instead of to c
+  bool temperature = false;
+  bool value_initialized = true;  // W_v starts next to the identity
+  double regularization = 0.01;   // of ||I - W_v||^2
+  double dropout = 0;             // of the scores
+};
+
+FusionOptions read_options(const ConfigView& config) {
+  const bool is_dynamic = config.choice("config", "dynamic", {"dynamic", "static"}) == "dynamic";
+  FusionOptions options;
+  options.query = config.boolean("query", true);
+  options.key = config.boolean("key", true);
+  options.value = config.boolean("value", is_dynamic);
+  options.query_before_ln = config.boolean("query_before_ln", false);
+  options.residual_before = config.boolean("residual_before", false);
+  options.temperature = config.boolean("temperature", false);
+  options.value_initialized = config.boolean("value_initialized", is_dynamic);
+  options.regularization = config.number("regularization", is_dynamic ? 0.01 : 0, /*min=*/0);
+  config.boolean("value_before_softmax", true);  // both are the same number: W_v is linear, see forward()
+  if (!options.query && !options.key && !options.value) {
+    config.problem("query", "is false, and so are key and value: nothing is left to train");
+  }
+  return options;
+}
+
+class FusionPatch final : public plugtune::JunctionPatch {
+ public:
+  FusionPatch(std::vector<std::shared_ptr<AdapterBlock>> members, int64_t hidden, const FusionOptions& options)
+      : options_(options),
+        members_(std::move(members)) {
+    for (size_t i = 0; i < members_.size(); ++i)
+      register_module("member_" + std::to_string(i), members_[i]);
+    const auto weight = [&](const char* name) {
+      return register_parameter(name, torch::empty({hidden, hidden}).normal_(0.0, 0.02));
+    };
+    const auto bias = [&](const char* name) { return register_parameter(name, torch::zeros({hidden})); };
+    if (options.query) query_weight_ = weight("query_weight"), query_bias_ = bias("query_bias");
+    if (options.key) key_weight_ = weight("key_weight"), key_bias_ = bias("key_bias");
+    if (options.value) value_weight_ = weight("value_weight");
+    if (options.value && options.value_initialized) {
+      torch::NoGradGuard no_grad;
+      value_weight_.fill_(1e-6).fill_diagonal_(1.0);
+    }
+    if (options.temperature) temperature_ = register_buffer("temperature", torch::full({}, temperature_at(0)));
+  }
+
+  Tensor forward(const JunctionIn& in, const JunctionNext& next) override {
+    const AdapterBlock& last = *members_.back();
+    const AdapterBlock::Entry entry = last.enter(in, next);
+    std::vector<Tensor> updates;
+    for (const auto& member : members_)
+      updates.push_back(member->update(entry.z, in.layout));
+    Tensor u = torch::stack(updates, 1);  // (N, M, H)
+    if (options_.residual_before) u = u + entry.residual.unsqueeze(1);
+
+    const bool reads_h = options_.query_before_ln && !last.options().is_parallel;
+    const Tensor p = attention(reads_h ? in.h : entry.z, u);  // (N, M)
+    count(p);
+    // W_v (sum_i p_i u_i), not sum_i p_i (W_v u_i): one product with W_v instead of M.
+    Tensor c = torch::bmm(p.unsqueeze(1), u).squeeze(1);  // (N, H)
+    if (options_.value) c = torch::linear(c, value_weight_);
+    return last.leave(options_.residual_before ? c : c + entry.residual, in, next);
+  }
+  bool row_wise() const override { return true; }
+
+  /// ||I - W_v||^2 in fp32.
+  Tensor distance_from_identity() const {
+    const Tensor weight = value_weight_.to(torch::kFloat32);
+    return (torch::eye(weight.size(0), weight.options()) - weight).square().sum();
+  }
+  void set_temperature(double temperature) {
+    torch::NoGradGuard no_grad;
+    temperature_.fill_(temperature);
+  }
+
+  void start_counting() {
+    is_counting_ = true;
+    attention_sum_ = Tensor();
+    rows_ = 0;
+  }
+  /// Each member's attention, the mean over the rows since start_counting(); undefined when there were none.  (M) float64
+  Tensor stop_counting() {
+    is_counting_ = false;
+    return rows_ == 0 ? Tensor() : attention_sum_.to(torch::kCPU) / rows_;
+  }
+
+ private:
+  // (q' = W_q q + b_q) . (W_k u + b_k) as (W_k^T q') . u + q' . b_k: again one product instead of M. The last term is the
+  // same for all members, so the softmax does not see it - but the dropout of the scores does.
+  Tensor attention(const Tensor& q, const Tensor& u) {
+    const Tensor query = options_.query ? torch::linear(q, query_weight_, query_bias_) : q;  // (N, H)
+    const Tensor probe = options_.key ? torch::matmul(query, key_weight_) : query;           // (N, H)
+    Tensor scores = torch::bmm(u, probe.unsqueeze(2)).squeeze(2);                            // (N, M)
+    if (options_.key) scores = scores + torch::matmul(query, key_bias_).unsqueeze(1);
+    scores = torch::dropout(scores, options_.dropout, is_training());
+    if (options_.temperature) scores = scores / temperature_;
+    return torch::softmax(scores, 1);
+  }
+
+  void count(const Tensor& p) {
+    if (!is_counting_ || is_training()) return;
+    const Tensor sum = p.detach().sum(0, /*keepdim=*/false, torch::kFloat64);
+    attention_sum_ = attention_sum_.defined() ? attention_sum_ + sum : sum;
+    rows_ += p.size(0);
+  }
+
+  FusionOptions options_;
+  std::vector<std::shared_ptr<AdapterBlock>> members_;
+  Tensor query_weight_, query_bias_, key_weight_, key_bias_, value_weight_;  // (H, H) and (H), or undefined
+  Tensor temperature_;                                                       // (), or undefined
+  bool is_counting_ = false;
+  Tensor attention_sum_;  // (M) float64
+  int64_t rows_ = 0;
+};
+
+class AdapterFusion final : public plugtune::Strategy,
+                            public plugtune::AuxiliaryLoss,
+                            public plugtune::StepObserver,
+                            public plugtune::Reporter {
+ public:
+  explicit AdapterFusion(const ConfigView& config)
+      : config_(config),
+        members_(adapterfusion::read_members(config)),
+        options_(read_options(config)),
+        dropout_(config.optional_number("dropout_prob", 0, 0.999999)),
+        name_(config.string("name", "adapterfusion")) {
+    config.reject_unknown();
+  }
+
+  void apply(plugtune::Model& model) override {
+    const int64_t hidden = model.info().hidden_size;
+    options_.dropout = dropout_.value_or(model.info().attention_dropout);
+    for (JunctionSite* place : adapterfusion::places(members_, model, config_)) {
+      std::vector<std::shared_ptr<AdapterBlock>> blocks;
+      for (const Member& member : members_)
+        blocks.push_back(member.block(place->info(), hidden, config_));
+      patches_.push_back(std::make_shared<FusionPatch>(std::move(blocks), hidden, options_));
+      places_.push_back("layer " + std::to_string(place->info().layer) + " " + plugtune::role_name(place->info().role));
+      place->attach(name_, patches_.back());
+    }
+  }
+
+  Tensor auxiliary_loss() override {
+    if (!options_.value || options_.regularization == 0) return torch::zeros({});
+    Tensor sum;
+    for (const auto& patch : patches_) {
+      const Tensor distance = patch->distance_from_identity();
+      sum = sum.defined() ? sum + distance : distance;
+    }
+    return options_.regularization * sum;
+  }
+
+  void on_step_end(int64_t step) override {
+    if (!options_.temperature) return;
+    for (const auto& patch : patches_)
+      patch->set_temperature(temperature_at(step + 1));
+  }
+
+  void report_begin() override {
+    for (const auto& patch : patches_)
+      patch->start_counting();
+  }
+  std::vector<plugtune::ReportTable> report_end() override {
+    plugtune::ReportTable table{
+        .title = "AdapterFusion: mean attention to each adapter", .rows = {}, .columns = {}, .values = {}};
+    std::vector<Tensor> rows;
+    for (size_t i = 0; i < patches_.size(); ++i) {
+      const Tensor means = patches_[i]->stop_counting();
+      if (!means.defined()) continue;
+      rows.push_back(means);
+      table.rows.push_back(places_[i]);
+    }
+    if (rows.empty()) return {};
+    for (const Member& member : members_)
+      table.columns.push_back(member.run);
+    table.values = torch::stack(rows);
+    return {table};
+  }
+
+ private:
+  ConfigView config_;
+  std::vector<Member> members_;
+  FusionOptions options_;
+  std::optional<double> dropout_;  // of the scores; else the model's attention dropout
+  std::string name_;
+  std::vector<std::shared_ptr<FusionPatch>> patches_;
+  std::vector<std::string> places_;  // of patches_, for the report
+};
+
+}  // namespace
+
+PLUGTUNE_STRATEGY(AdapterFusion, "adapterfusion", "1.0.0", "attends over the outputs of finished adapters",
+                  PLUGTUNE_FLAG_NOT_IDENTITY | PLUGTUNE_FLAG_NEEDS_SETTINGS)

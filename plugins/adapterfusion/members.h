@@ -1,0 +1,32 @@
+#pragma once
+// members.h - the finished adapters that a fusion attends to, as the host hands them over.
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "plugtune/plugtune.h"
+
+namespace adapterfusion {
+
+using torch::Tensor;
+
+/// One finished run that was tuned with strategy 'adapter'.
+struct Member {
+  std::string run;
+  plugtune::AdapterSettings settings;
+  std::map<std::string, std::map<std::string, Tensor>> blocks;  ///< site path -> the AdapterBlock's parameters by name
+
+  /// The member's block at one place, frozen. Throws Error when a tensor is missing or has another shape.
+  std::shared_ptr<plugtune::AdapterBlock> block(const plugtune::SiteInfo& place, int64_t hidden_size,
+                                                const plugtune::ConfigView& config) const;
+};
+
+/// `sources = ["runs/a", "runs/b"]`: at least two runs whose adapters sit at the same places. Notes problems in `config`.
+std::vector<Member> read_members(const plugtune::ConfigView& config);
+
+/// The places of all members. Throws Error when they do not fit the model.
+std::vector<plugtune::JunctionSite*> places(const std::vector<Member>& members, plugtune::Model& model,
+                                            const plugtune::ConfigView& config);
+
+}  // namespace adapterfusion
