@@ -20,7 +20,7 @@ scripts/setup.sh
 
 step=build; step "2/5 $step: plugtune and its plugins (once; later only what changed)"
 show cmake --preset release > /dev/null
-show cmake --build build/release --parallel "${PLUGTUNE_JOBS:-$(nproc)}"
+show cmake --build build/release --parallel "${PLUGTUNE_JOBS:-$(nproc)}" --target plugtune_all
 plugtune=build/release/bin/plugtune
 
 run=runs/quickstart
@@ -28,11 +28,12 @@ for ((n = 2; ; ++n)); do
   [[ -e $run ]] || break
   run=runs/quickstart-$n
 done
-step=train; step "3/5 $step: one experiment file, configs/nsmc/quickstart.toml"
+step=train; step "3/5 $step: full fine-tuning, then low-rank updates: one experiment file and one plugin each"
 show $plugtune train configs/nsmc/quickstart.toml --output $run
+show $plugtune train configs/nsmc/quickstart-lora.toml --output $run-lora
 
-step=report; step "4/5 $step: what came out"
-show $plugtune compare $run
+step=report; step "4/5 $step: the two side by side"
+show $plugtune compare $run $run-lora
 
 step=predict; step "5/5 $step: two sentences it has not seen"
 printf '%s\n' '배우들 연기가 훌륭하고 이야기도 감동적이에요' '지루하고 돈이 아까운 영화였다' | show $plugtune predict $run
@@ -41,8 +42,8 @@ cat << END
 
 quickstart: done in $((SECONDS / 60)) min $((SECONDS % 60)) s; the run is in $run
 Next:
-  another strategy        $plugtune train configs/nsmc/quickstart.toml --set strategy.plugin=adapter --output runs/mine
-  side by side            $plugtune compare $run runs/mine
+  another strategy        $plugtune train configs/nsmc/quickstart.toml --set 'strategy={plugin="adapter"}' --output runs/adapter
+  what plugins there are  $plugtune plugins
   every setting           $plugtune config configs/nsmc/quickstart.toml
   your own sentences      echo '...' | $plugtune predict $run
 END
