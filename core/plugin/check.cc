@@ -43,19 +43,16 @@ template <class Run>
 std::vector<CheckResult> run_all(const std::string& path, const CheckOptions& options,
                                  const std::function<void(const CheckResult&)>& on_result, const Run& run) {
   std::vector<CheckResult> results;
-  std::map<std::string, CheckResult> broken;  // by test: what those that need it are skipped with
+  std::map<std::string, std::string> broken;  // by test without a result: the first test that is to blame
   for (const CheckCase& test : chosen_cases(kind_and_name(path).first, options.only)) {
     CheckResult result;
     if (const auto needed = broken.find(test.needs); needed != broken.end()) {
-      const bool was_skipped = needed->second.status == CheckStatus::kSkip;
-      result = {test.name, CheckStatus::kSkip,
-                was_skipped ? needed->second.message : fmt::format("needs '{}'", needed->second.test)};
+      result = {test.name, CheckStatus::kSkip, fmt::format("needs '{}'", needed->second)};
     } else {
       result = run(test);
     }
     const bool is_usable = result.status == CheckStatus::kPass || result.status == CheckStatus::kWarn;
-    // Those further down are told of the first test that failed, not of one that was skipped for it.
-    if (!is_usable) broken[test.name] = broken.contains(test.needs) ? broken[test.needs] : result;
+    if (!is_usable) broken[test.name] = broken.contains(test.needs) ? broken[test.needs] : test.name;
     results.push_back(result);
     if (on_result) on_result(result);
   }

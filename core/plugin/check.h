@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "plugin/search.h"
+#include "plugin/loader.h"
 #include "plugtune/config.h"
 
 namespace plugtune::plugin {
@@ -46,6 +46,10 @@ std::vector<CheckResult> run_checks(const std::string& path, const CheckOptions&
 /// The same in this process: a plugin that crashes takes it along. For a debugger.
 std::vector<CheckResult> run_checks_in_process(const std::string& path, const CheckOptions& options,
                                                const std::function<void(const CheckResult&)>& on_result);
+
+/// What a strategy with its default settings leaves behind after a few steps on the model that plugins are checked with: for
+/// checking a strategy that starts from finished runs.
+SourceRun sample_run(const Plugin& plugin);
 
 /// In a child process: writes a result where run_checks() reads it.
 void report_result(int descriptor, const CheckResult& result);

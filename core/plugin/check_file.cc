@@ -14,7 +14,8 @@ namespace plugtune::plugin {
 namespace {
 
 constexpr double kSlowLoadMs = 200;
-constexpr size_t kSymbolsShown = 4;
+constexpr size_t kSymbolsShown = 3;
+constexpr size_t kSymbolLength = 60;  // names of templates fill a page
 
 std::string check_stamp_case(const CheckSubject& subject) {
   const Stamp stamp = check_stamp(subject.path);
@@ -50,6 +51,10 @@ std::string check_exports(const CheckSubject& subject) {
   const std::string number = counted(others.size(), "symbol");
   const bool has_more = others.size() > kSymbolsShown;
   if (has_more) others.resize(kSymbolsShown);
+  for (std::string& name : others) {
+    name = demangled(name);
+    if (name.size() > kSymbolLength) name.replace(kSymbolLength, name.npos, "...");
+  }
   fail("must show plugtune_* only, but shows {} more: {}{}; build it with plugtune_add_plugin()", number, join(others),
        has_more ? ", ..." : "");
 }

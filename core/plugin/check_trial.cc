@@ -179,6 +179,20 @@ double Trial::loss() {
       .item<double>();
 }
 
+SourceRun sample_run(const Plugin& plugin) {
+  const CheckOptions defaults;
+  const CheckSubject subject{plugin.path(), defaults};
+  const ConfigView settings = settings_view(subject, plugin, defaults.settings);
+  plugin.create_strategy(settings);  // for what its defaults are
+  Trial trial(subject, plugin);
+  trial.apply();
+  trial.train(3);
+  SourceRun run{plugin.name(), {{plugin.name(), plugin.version(), settings.resolved()}}, {}};
+  for (const auto& [key, tensor] : delta_copy(trial))
+    run.tensors.emplace_back(key, tensor);
+  return run;
+}
+
 std::map<std::string, Tensor> delta_copy(Trial& trial) {
   std::map<std::string, Tensor> copies;
   for (const auto& [key, tensor] : train::collect_delta(trial.model()))

@@ -10,6 +10,13 @@
 
 namespace plugtune::plugin {
 
+std::string demangled(const std::string& symbol) {
+  int status = 0;
+  const std::unique_ptr<char, decltype(&std::free)> name(abi::__cxa_demangle(symbol.c_str(), nullptr, nullptr, &status),
+                                                         &std::free);
+  return name ? name.get() : symbol;
+}
+
 std::string exception_text() {
   try {
     throw;
@@ -19,10 +26,7 @@ std::string exception_text() {
     return error.what();
   } catch (...) {
     const std::type_info* type = abi::__cxa_current_exception_type();
-    int status = 0;
-    const std::unique_ptr<char, decltype(&std::free)> name(
-        type == nullptr ? nullptr : abi::__cxa_demangle(type->name(), nullptr, nullptr, &status), &std::free);
-    return std::string("threw something that is not a std::exception (of type ") + (name ? name.get() : "unknown") +
+    return "threw something that is not a std::exception (of type " + (type ? demangled(type->name()) : "unknown") +
            ")";
   }
 }

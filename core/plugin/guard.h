@@ -12,6 +12,9 @@ namespace plugtune::plugin {
 /// What the exception being handled says: without libtorch's C++ backtrace, and in words when it is no std::exception.
 std::string exception_text();
 
+/// A symbol or type as it stands in the source; itself when it is none of C++.
+std::string demangled(const std::string& symbol);
+
 /// Calls `function`. An exception leaves as Error "in <subject>, <call>: <what it says>".
 template <class Function>
 auto guard(const std::string& subject, const char* call, Function&& function) {

@@ -1,13 +1,10 @@
 // library.cc - dlopen through Boost.DLL, with the loader's reason as the message.
 #include "plugin/library.h"
 
-#include <cxxabi.h>
-
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
-#include <memory>
 
 #include "plugin/guard.h"
 #include "plugtune/error.h"
@@ -25,11 +22,7 @@ std::string load_error(const std::string& text) {
   const std::string unresolved = "undefined symbol: ";
   const size_t at = reason.find(unresolved);
   if (at == reason.npos) return reason;
-  const std::string symbol = reason.substr(at + unresolved.size());
-  int status = 0;
-  const std::unique_ptr<char, decltype(&std::free)> name(abi::__cxa_demangle(symbol.c_str(), nullptr, nullptr, &status),
-                                                         &std::free);
-  return unresolved + (name ? name.get() : symbol.c_str());
+  return unresolved + demangled(reason.substr(at + unresolved.size()));
 }
 
 // dlopen is declared not to throw, so what a plugin's global variable throws ends the process. This says whose it was.
