@@ -110,10 +110,13 @@ NamedTensors keys_for(const Architecture& architecture, const BertConfig& config
     tensors.insert(weights.head.begin(), weights.head.end());
     return tensors;
   }
-  for (const auto& [name, tensor] : weights.pretraining) {
-    const bool is_tied = name == "cls.predictions.decoder.bias" ||
-                         (name == "cls.predictions.decoder.weight" && config.tie_word_embeddings);
-    if (!is_tied) tensors[name] = tensor;
+  tensors.insert(weights.pretraining.begin(), weights.pretraining.end());
+  if (config.tie_word_embeddings) {
+    tensors.erase("cls.predictions.decoder.weight");
+    tensors.erase("cls.predictions.decoder.bias");
+  } else if (const auto bias = tensors.find("cls.predictions.bias"); bias != tensors.end()) {
+    tensors.try_emplace("cls.predictions.decoder.bias",
+                        bias->second);  // files of older versions have it once, untied or not
   }
   return tensors;
 }

@@ -108,7 +108,8 @@ def tiny_model():
 
     old = collections.OrderedDict()
     for key, tensor in transformers.BertForPreTraining(config).state_dict().items():
-        state = model.state_dict().get(key, tensor)
+        tied = "bert.embeddings.word_embeddings.weight" if key == "cls.predictions.decoder.weight" else key
+        state = model.state_dict().get(tied, tensor)
         key = key.replace("LayerNorm.weight", "LayerNorm.gamma").replace("LayerNorm.bias", "LayerNorm.beta")
         old["module." + key] = state
     torch.save(old, GOLDENS / "tiny_2018.bin", _use_new_zipfile_serialization=False)
