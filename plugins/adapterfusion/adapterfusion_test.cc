@@ -299,7 +299,7 @@ TEST(AdapterFusion, SaysWhichSourcesCannotBeFused) {
        "its settings say; "
        "its delta is damaged, train it again"},
       {{{"sources", {"a", "newer"}}},
-       "run 'newer'.shape: unknown key; keys of strategy 'adapter': plugin, config, mh_adapter, output_adapter, "
+       "run 'newer'.shape: unknown key; keys of strategy 'adapter': config, mh_adapter, output_adapter, "
        "reduction_factor, "
        "leave_out, is_parallel, original_ln_before, original_ln_after, residual_before_ln, ln_before, ln_after, "
        "adapter_residual_before_ln, use_gating, stochastic_depth, non_linearity, dropout, init_weights, scaling, name"},

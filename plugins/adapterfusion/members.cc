@@ -35,7 +35,6 @@ bool is_adapter_run(const SourceRun& run, const ConfigView& config) {
 
 Member read_member(const SourceRun& run) {
   const ConfigView settings(run.methods.front().settings, {"run '" + run.name + "'", "strategy 'adapter'", "", {}});
-  settings.has("plugin");  // whose table it is
   Member member{run.name, AdapterSettings(settings), {}};
   settings.reject_unknown();
   const std::string patch = "." + member.settings.name + ".bottleneck.";
