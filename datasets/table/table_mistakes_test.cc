@@ -2,6 +2,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <random>
+
+#include "plugtune/blocks/text_file.h"
 #include "support/dataset_plugin.h"
 #include "support/temp_folder.h"
 
@@ -174,6 +177,51 @@ TEST(TableMistakes, SettingsThatContradictEachOther) {
             "data.labels: must not be given for a regression: its labels are numbers (data.toml:4)");
   EXPECT_EQ(dataset_error({{"path", file}, {"labels", ConfigNode::Array{{"a"}, {"a"}}}}),
             "data.labels: must be different from one another (data.toml:3)");
+}
+
+// Deletes, repeats or replaces a few bytes of a good file.
+std::string damaged(std::string bytes, std::mt19937& random) {
+  static constexpr std::string_view kTrouble = "\"\\,;\t\n\r{}[]:0-u\x80\xED ";
+  for (unsigned count = 1 + random() % 4; count > 0 && !bytes.empty(); --count) {
+    const size_t at = random() % bytes.size();
+    switch (random() % 3) {
+      case 0:
+        bytes.erase(at, 1 + random() % 8);
+        break;
+      case 1:
+        bytes.insert(at, bytes.substr(random() % bytes.size(), 1 + random() % 8));
+        break;
+      default:
+        bytes[at] = kTrouble[random() % kTrouble.size()];
+    }
+  }
+  return bytes;
+}
+
+TEST(TableMistakes, DamagedFilesAreReadOrRefusedWithAMessage) {
+  const std::vector<std::pair<std::string, std::string>> files = {
+      {"x.csv", "text,label\n\"good, \"\"really\"\"\",pos\nbad,neg\n\"two\nlines\",pos\nfine,neg\n"},
+      {"x.tsv", "text\tlabel\ngood\tpos\nbad\tneg\nfine\tpos\n"},
+      {"x.jsonl",
+       "{\"text\": \"go\\u00e9d\\ud83d\\ude00\", \"label\": [\"a\", \"b\"]}\n{\"label\": \"c\", \"text\": "
+       "\"x\\n\"}\n"}};
+  const char* given = std::getenv("PLUGTUNE_TEST_SEED");
+  const unsigned seed = given != nullptr ? static_cast<unsigned>(std::stoul(given)) : 20250101;
+  std::mt19937 random(seed);
+  const TempFolder folder;
+  for (int i = 0; i < 600; ++i) {
+    const auto& [name, bytes] = files[static_cast<size_t>(i) % files.size()];
+    const std::string path = folder.write(name, damaged(bytes, random));
+    const Settings settings = {{"path", path}, {"task", name == "x.jsonl" ? "multi-label" : "classification"}};
+    try {
+      const auto table = make_dataset(settings);
+      for (size_t k = 0; k < table->size(Split::kTrain); ++k)
+        EXPECT_EQ(first_non_utf8(table->at(Split::kTrain, k).text_a), std::string::npos)
+            << "seed " << seed << ", " << i;
+    } catch (const Error& error) {
+      EXPECT_NE(std::string(error.what()), "") << "seed " << seed << ", " << i;
+    }
+  }
 }
 
 }  // namespace
