@@ -10,5 +10,7 @@ endif()
 
 find_program(PLUGTUNE_MOLD mold)
 if(PLUGTUNE_MOLD)
-  add_link_options(-fuse-ld=mold)
+  # norelro: mold 1.10 can put a thread-local of one byte into the unmapped page before the protected part, and the loader then
+  # refuses the file ("cannot apply additional memory protection after relocation").
+  add_link_options(-fuse-ld=mold -Wl,-z,norelro)
 endif()
