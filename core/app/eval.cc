@@ -17,12 +17,14 @@ Split split_of(const std::string& name) {
 
 std::string table(const train::Metrics& metrics, const std::vector<std::string>& labels) {
   std::string text;
-  for (const auto& [name, value] : metrics.values) text += fmt::format("{:<10} {:.4f}\n", name, value);
+  for (const auto& [name, value] : metrics.values)
+    text += fmt::format("{:<10} {:.4f}\n", name, value);
   if (metrics.confusion.empty()) return text;
   text += "\ntrue label -> predicted as\n";
   for (size_t i = 0; i < metrics.confusion.size(); ++i) {
     text += fmt::format("  {}:", labels[i]);
-    for (size_t j = 0; j < metrics.confusion[i].size(); ++j) text += fmt::format("  {} {}", labels[j], metrics.confusion[i][j]);
+    for (size_t j = 0; j < metrics.confusion[i].size(); ++j)
+      text += fmt::format("  {} {}", labels[j], metrics.confusion[i][j]);
     text += "\n";
   }
   return text;
@@ -31,9 +33,10 @@ std::string table(const train::Metrics& metrics, const std::vector<std::string>&
 }  // namespace
 
 int eval_command(const Arguments& arguments) {
-  CommandLine line("eval", "Evaluates a finished run on a split of its data set, or of another one with the same labels.",
+  CommandLine line("eval",
+                   "Evaluates a finished run on a split of its data set, or of another one with the same labels.",
                    {"plugtune eval runs/quickstart", "plugtune eval runs/quickstart --split train --json",
-                    "plugtune eval runs/quickstart --data nsmc:data/nsmc"});
+                    "plugtune eval runs/quickstart --data table:reviews.csv"});
   line.positional("run")
       .choice("split", {"test", "validation", "train"}, "which examples")
       .value("data", "PLUGIN:PATH", "another data set than the run's")
@@ -56,7 +59,8 @@ int eval_command(const Arguments& arguments) {
   if (line.has("json")) {
     std::cout << train::metrics_json(metrics).dump() << "\n";
   } else {
-    for (const std::string& warning : encoded.warnings) std::cerr << warning << "\n";
+    for (const std::string& warning : encoded.warnings)
+      std::cerr << warning << "\n";
     std::cout << table(metrics, session.task.labels);
   }
   return kDone;

@@ -23,17 +23,18 @@ model::Input sample(const Session& session) {
     positions.push_back(torch::arange(lengths.back()));
   }
   const Layout layout(lengths);
-  return {torch::randint(session.model().info().vocabulary_size, {layout.rows()}), torch::zeros({layout.rows()}, torch::kInt64),
-          torch::cat(positions), layout};
+  return {torch::randint(session.model().info().vocabulary_size, {layout.rows()}),
+          torch::zeros({layout.rows()}, torch::kInt64), torch::cat(positions), layout};
 }
 
 }  // namespace
 
 int merge_command(const Arguments& arguments) {
-  CommandLine line("merge",
-                   "Folds a run's delta into the weights and writes a plain Hugging Face directory, which transformers\n"
-                   "and `model.path` load. Methods that compute more than a weight can (adapters) are refused.",
-                   {"plugtune merge runs/quickstart --output models/quickstart"});
+  CommandLine line(
+      "merge",
+      "Folds a run's delta into the weights and writes a plain Hugging Face directory, which transformers\n"
+      "and `model.path` load. Methods that compute more than a weight can (adapters) are refused.",
+      {"plugtune merge runs/quickstart --output models/quickstart"});
   line.positional("run").value("output", "DIR", "the directory to write").plugin_path();
   if (!line.parse(arguments)) return kDone;
   if (!line.has("output")) throw Error("merge: --output DIR is required: the directory to write");
@@ -49,8 +50,8 @@ int merge_command(const Arguments& arguments) {
   session.methods.guard("fold()", [&] { session.model().fold(); });
   const double difference = (session.model().forward(input) - before).abs().max().item<double>();
   model::write_model(session.opened, output);
-  std::cout << fmt::format("{}: written; logits differ from the run's by at most {:.1e} on {} random sequences\n", output.string(),
-                           difference, kSampleSequences);
+  std::cout << fmt::format("{}: written; logits differ from the run's by at most {:.1e} on {} random sequences\n",
+                           output.string(), difference, kSampleSequences);
   return kDone;
 }
 

@@ -6,7 +6,8 @@
 
 namespace plugtune::app {
 
-void write_delta(const experiment::RunPaths& paths, const formats::NamedTensors& delta, const experiment::DeltaInfo& info) {
+void write_delta(const experiment::RunPaths& paths, const formats::NamedTensors& delta,
+                 const experiment::DeltaInfo& info) {
   formats::AtomicDirectory building(paths.delta(), "the checkpoints are kept, go on with --resume");
   formats::OutputFile file = building.create("delta.safetensors");
   formats::write_safetensors(file, delta);

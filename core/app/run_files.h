@@ -8,6 +8,7 @@
 namespace plugtune::app {
 
 /// delta/delta.safetensors and delta/delta.json, whole or not at all.
-void write_delta(const experiment::RunPaths& paths, const formats::NamedTensors& delta, const experiment::DeltaInfo& info);
+void write_delta(const experiment::RunPaths& paths, const formats::NamedTensors& delta,
+                 const experiment::DeltaInfo& info);
 
 }  // namespace plugtune::app

@@ -27,8 +27,9 @@ void gather(Experiment& experiment, const Step& step) {
   }
 }
 
-experiment::SplitSizes sizes_of(const Dataset& dataset) {
-  return {dataset.size(Split::kTrain), dataset.size(Split::kValidation), dataset.size(Split::kTest)};
+experiment::SplitSizes sizes_of(const Dataset& dataset, int64_t train_limit) {
+  return {dataset.size(Split::kTrain), dataset.size(Split::kValidation), dataset.size(Split::kTest),
+          data::limit_problem(dataset, train_limit)};
 }
 
 void start_threads(Experiment& experiment) {
@@ -118,16 +119,17 @@ Session open_experiment(Experiment experiment, const plugin::SearchPath& search)
   start_threads(file);
 
   ConfigNode data_settings{ConfigNode::Table{}};
-  if (!file.data.plugin.empty()) gather(file, [&] {
-    const auto plugin = plugin::load(plugin::Kind::kDataset, file.data.plugin, search);
-    const ConfigView view = experiment::dataset_view(file);
-    session.dataset.emplace(plugin.create_dataset(view));
-    data_settings = view.resolved();
-    session.task = session.dataset->dataset->task();
-    experiment::settle_task(file, session.task);
-    experiment::settle_evaluation(file, session.task, sizes_of(*session.dataset->dataset),
-                                  train::metric_names(session.task.kind));
-  });
+  if (!file.data.plugin.empty())
+    gather(file, [&] {
+      const auto plugin = plugin::load(plugin::Kind::kDataset, file.data.plugin, search);
+      const ConfigView view = experiment::dataset_view(file);
+      session.dataset.emplace(plugin.create_dataset(view));
+      data_settings = view.resolved();
+      session.task = session.dataset->dataset->task();
+      experiment::settle_task(file, session.task);
+      experiment::settle_evaluation(file, session.task, sizes_of(*session.dataset->dataset, file.data.train_limit),
+                                    train::metric_names(session.task.kind));
+    });
   if (session.dataset) gather(file, [&] { open_base(session); });
   std::vector<plugin::LoadedStrategy> strategies =
       create_strategies(session, [&](const std::string& run) { return open_and_remember(session, run); });
@@ -179,7 +181,7 @@ void open_data(Session& session, const std::string& other) {
     // The run's settings are about the run's data; another data set starts from its own defaults.
     const size_t colon = other.find(':');
     if (colon == std::string::npos) {
-      throw Error(fmt::format("--data: must be PLUGIN:PATH, such as nsmc:data/nsmc, got '{}'", other));
+      throw Error(fmt::format("--data: must be PLUGIN:PATH, such as table:reviews.csv, got '{}'", other));
     }
     name = other.substr(0, colon);
     ConfigNode table{ConfigNode::Table{}};

@@ -30,14 +30,16 @@ int64_t peak_memory_bytes() {
 
 int64_t count(const std::vector<std::pair<std::string, Tensor>>& tensors) {
   int64_t numbers = 0;
-  for (const auto& [name, tensor] : tensors) numbers += tensor.numel();
+  for (const auto& [name, tensor] : tensors)
+    numbers += tensor.numel();
   return numbers;
 }
 
 /// Trainable numbers of the classifier, and of the pooler when no strategy asked for it but the head.
 int64_t head_parameters(const Session& session) {
   int64_t all = count(train::trainable_parameters(session.model()));
-  for (const int64_t strategy : session.methods.trainable_counts()) all -= strategy;
+  for (const int64_t strategy : session.methods.trainable_counts())
+    all -= strategy;
   return all;
 }
 
@@ -52,7 +54,9 @@ Splits encode_splits(const Session& session) {
   Splits splits;
   splits.train = encode_split(session, Split::kTrain);
   splits.notes = session.opened.notes;
-  const auto add = [&](const std::vector<std::string>& lines) { splits.notes.insert(splits.notes.end(), lines.begin(), lines.end()); };
+  const auto add = [&](const std::vector<std::string>& lines) {
+    splits.notes.insert(splits.notes.end(), lines.begin(), lines.end());
+  };
   add(session.tokenizer->notes());
   add(splits.train.warnings);
   const std::string& choice = session.experiment.eval_choices.split;
@@ -111,7 +115,8 @@ std::string setup_text(const Session& session, const Splits& splits, const repor
   setup.labels = session.task.labels;
   for (size_t i = 0; i < session.methods.all().size(); ++i) {
     const auto& strategy = session.methods.all()[i];
-    setup.strategies.push_back({strategy.name(), strategy.version(), strategy.file(), session.methods.trainable_counts()[i]});
+    setup.strategies.push_back(
+        {strategy.name(), strategy.version(), strategy.file(), session.methods.trainable_counts()[i]});
   }
   setup.head_trainable = report.head_parameters;
   setup.total_parameters = report.model.parameters + count(session.model().patch_parameters());
@@ -146,22 +151,26 @@ void evaluate_test(Session& session, const Splits& splits, report::RunReport& re
   const double start = now();
   const auto& methods = session.methods.all();
   for (const auto& strategy : methods) {
-    if (strategy.reporter != nullptr) strategy.plugin.call("report_begin()", [&] { strategy.reporter->report_begin(); });
+    if (strategy.reporter != nullptr)
+      strategy.plugin.call("report_begin()", [&] { strategy.reporter->report_begin(); });
   }
   const train::Metrics metrics = session.methods.guard("forward()", [&] {
-    return train::evaluate(session.model(), is_test ? *splits.evaluation : encoded, session.experiment.eval.batch_tokens);
+    return train::evaluate(session.model(), is_test ? *splits.evaluation : encoded,
+                           session.experiment.eval.batch_tokens);
   });
   for (size_t i = 0; i < methods.size(); ++i) {
     if (methods[i].reporter == nullptr) continue;
-    report.strategies[i].tables = methods[i].plugin.call("report_end()", [&] { return methods[i].reporter->report_end(); });
+    report.strategies[i].tables =
+        methods[i].plugin.call("report_end()", [&] { return methods[i].reporter->report_end(); });
   }
   report.test = report::RunReport::Test{metrics, now() - start};
 }
 
 int train(const CommandLine& line, double start) {
-  experiment::Experiment experiment = experiment::read_experiment(line.texts("experiment.toml").front(), line.texts("set"));
-  const std::filesystem::path run =
-      line.has("output") ? std::filesystem::path(line.text("output")) : experiment::default_run_path(experiment.run.name);
+  experiment::Experiment experiment =
+      experiment::read_experiment(line.texts("experiment.toml").front(), line.texts("set"));
+  const std::filesystem::path run = line.has("output") ? std::filesystem::path(line.text("output"))
+                                                       : experiment::default_run_path(experiment.run.name);
   if (line.has("resume") && experiment::run_state(run) == experiment::RunState::kFinished) {
     std::cout << fmt::format("{} is finished; plugtune compare {} shows it\n", run.string(), run.string());
     return kDone;
@@ -176,9 +185,11 @@ int train(const CommandLine& line, double start) {
   report::Progress progress(std::cout, report::Terminal::of(STDOUT_FILENO), line.has("quiet"));
   report::LoggedListener listener(log, progress);
   train::note_interrupts();
-  train::Trainer trainer({session.model(), session.methods, splits.train, splits.evaluation ? &*splits.evaluation : nullptr, &checkpoints,
-                          listener, session.experiment.train, session.experiment.eval, static_cast<uint64_t>(report.seed)});
-  if (!line.has("quiet")) std::cout << setup_text(session, splits, report, trainer.total_steps(), run.string()) << std::flush;
+  train::Trainer trainer({session.model(), session.methods, splits.train,
+                          splits.evaluation ? &*splits.evaluation : nullptr, &checkpoints, listener,
+                          session.experiment.train, session.experiment.eval, static_cast<uint64_t>(report.seed)});
+  if (!line.has("quiet"))
+    std::cout << setup_text(session, splits, report, trainer.total_steps(), run.string()) << std::flush;
 
   report.result = trainer.run(line.has("resume"));
   evaluate_test(session, splits, report);
@@ -194,11 +205,11 @@ int train(const CommandLine& line, double start) {
 
 int train_command(const Arguments& arguments) {
   const double start = now();
-  CommandLine line("train",
-                   "Trains an experiment and writes its run directory: delta, report, log, checkpoints.\n"
-                   "Ctrl-C writes a checkpoint; --resume goes on from the newest one, to the same bits.",
-                   {"plugtune train configs/nsmc/quickstart.toml",
-                    "plugtune train experiment.toml --set strategy.rank=16 --output runs/rank16"});
+  CommandLine line(
+      "train",
+      "Trains an experiment and writes its run directory: delta, report, log, checkpoints.\n"
+      "Ctrl-C writes a checkpoint; --resume goes on from the newest one, to the same bits.",
+      {"plugtune train experiment.toml", "plugtune train experiment.toml --set strategy.rank=16 --output runs/rank16"});
   line.positional("experiment.toml")
       .overrides()
       .value("output", "DIR", "the run directory; without it runs/<run.name>")

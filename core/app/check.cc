@@ -1,0 +1,184 @@
+// check.cc - `plugtune check`: whether a plugin keeps to everything that the host relies on.
+#include <fmt/format.h>
+#include <signal.h>
+#include <sys/prctl.h>
+
+#include <algorithm>
+#include <charconv>
+#include <chrono>
+#include <filesystem>
+#include <iostream>
+#include <map>
+#include <nlohmann/json.hpp>
+
+#include "app/command_line.h"
+#include "experiment/delta_info.h"
+#include "experiment/toml.h"
+#include "plugin/check.h"
+
+namespace plugtune::app {
+
+namespace {
+
+using plugin::CheckResult;
+using plugin::CheckStatus;
+
+/// A file, or the name of a plugin that is found.
+std::string find_file(const std::string& given, const plugin::SearchPath& search) {
+  std::error_code error;
+  if (given.find('/') != given.npos || std::filesystem::exists(given, error)) return given;
+  std::vector<std::string> names;
+  for (const plugin::Found& found : plugin::list(search)) {
+    if (found.name == given) return found.path;
+    names.push_back(found.name);
+  }
+  // Neither: the message for a name when it looks like one.
+  if (given.find('.') == given.npos)
+    throw Error(fmt::format("plugin '{}': not found{}", given, did_you_mean(given, names)));
+  return given;
+}
+
+ConfigNode read_settings(const CommandLine& line) {
+  ConfigNode settings{ConfigNode::Table{}};
+  for (const std::string& text : line.texts("settings")) {
+    const ConfigNode parsed = experiment::parse_toml(text, "--settings");
+    for (const auto& [key, value] : std::get<ConfigNode::Table>(parsed.value))
+      settings.set(key, value);
+  }
+  if (line.has("data")) settings.set("path", {line.text("data")});
+  return settings;
+}
+
+/// A finished run; or, by the name of a strategy and a seed ("name:2"), a few steps of it on the model that plugins are
+/// checked with.
+SourceRun source_run(const std::string& run, const plugin::SearchPath& search) {
+  std::error_code error;
+  if (std::filesystem::exists(run, error)) return experiment::open_source_run(run);
+  const size_t colon = run.rfind(':');
+  uint64_t seed = 1;
+  if (colon != run.npos) std::from_chars(run.data() + colon + 1, run.data() + run.size(), seed);
+  return plugin::sample_run(plugin::load(plugin::Kind::kStrategy, run.substr(0, colon), search), seed);
+}
+
+double read_timeout(const std::string& text) {
+  double seconds = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), seconds);
+  if (error != std::errc() || end != text.data() + text.size() || !(seconds > 0)) {
+    throw Error("--timeout: must be a number of seconds above 0, got \"" + text + "\"");
+  }
+  return seconds;
+}
+
+/// This program once more, for one test: what is appended says which.
+std::vector<std::string> child_command(const std::string& file, const CommandLine& line) {
+  std::vector<std::string> command = {"/proc/self/exe", "check", file};
+  for (const std::string& text : line.texts("settings"))
+    command.insert(command.end(), {"--settings", text});
+  if (line.has("data")) command.insert(command.end(), {"--data", line.text("data")});
+  for (const std::string& directory : line.texts("plugin-path"))
+    command.insert(command.end(), {"--plugin-path", directory});
+  return command;
+}
+
+std::map<CheckStatus, int> counts(const std::vector<CheckResult>& results) {
+  std::map<CheckStatus, int> number;
+  for (const CheckResult& result : results)
+    ++number[result.status];
+  return number;
+}
+
+std::string summary(const std::vector<CheckResult>& results, double seconds) {
+  std::map<CheckStatus, int> number = counts(results);
+  std::vector<std::string> parts;
+  const std::pair<CheckStatus, const char*> kWords[] = {{CheckStatus::kPass, "passed"},
+                                                        {CheckStatus::kWarn, "with a warning"},
+                                                        {CheckStatus::kFail, "failed"},
+                                                        {CheckStatus::kCrash, "crashed"},
+                                                        {CheckStatus::kSkip, "skipped"}};
+  for (const auto& [status, word] : kWords) {
+    if (number[status] > 0) parts.push_back(fmt::format("{} {}", number[status], word));
+  }
+  return fmt::format("{} in {:.1f} s", join(parts), seconds);
+}
+
+std::string json_text(const std::string& file, const std::vector<CheckResult>& results) {
+  auto list = nlohmann::ordered_json::array();
+  for (const CheckResult& result : results) {
+    list.push_back({{"test", result.test},
+                    {"status", plugin::status_name(result.status)},
+                    {"message", result.message},
+                    {"seconds", result.seconds}});
+  }
+  const auto [kind, name] = plugin::kind_and_name(file);
+  const nlohmann::ordered_json json = {
+      {"file", file}, {"kind", plugin::kind_name(kind)}, {"name", name}, {"results", std::move(list)}};
+  return json.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
+}
+
+void print(const CheckResult& result) {
+  std::string message = result.message;
+  // Further lines of a message stand under its first one.
+  for (size_t at = message.find('\n'); at != message.npos; at = message.find('\n', at + 1))
+    message.insert(at + 1, 24, ' ');
+  std::cout << fmt::format("  {:<5}  {:<14}  {}\n", plugin::status_name(result.status), result.test, message)
+            << std::flush;
+}
+
+/// "--result-fd N" at the end: this is a child that checks one thing for its parent. -1: it is not.
+int take_result_descriptor(Arguments& arguments) {
+  const size_t size = arguments.size();
+  if (size < 2 || arguments[size - 2] != "--result-fd") return -1;
+  const std::string text = arguments.back();
+  arguments.resize(size - 2);
+  int descriptor = -1;
+  std::from_chars(text.data(), text.data() + text.size(), descriptor);
+  return descriptor;
+}
+
+}  // namespace
+
+int check_command(const Arguments& given) {
+  Arguments arguments = given;
+  const int result_descriptor = take_result_descriptor(arguments);
+  CommandLine line(
+      "check", "Tries whether a plugin keeps to everything that plugtune relies on, each test in its own process.",
+      {"plugtune check build/mine.strategy.so", "plugtune check build/mine.strategy.so --settings 'rank = 4'",
+       "plugtune check build/mine.dataset.so --data reviews.tsv",
+       "gdb --args plugtune check build/mine.strategy.so --only forward --in-process"});
+  line.positional("plugin.so")
+      .values("only", "TEST", "only this test")
+      .values("settings", "TOML", "settings of the plugin: 'rank = 4'")
+      .value("data", "PATH", "the path that a dataset opens")
+      .value("timeout", "SECONDS", "of each test; default 30")
+      .flag("in-process", "run the tests in this process, for a debugger")
+      .flag("json", "for programs")
+      .plugin_path();
+  if (!line.parse(arguments)) return kDone;
+
+  const std::string file = find_file(line.texts("plugin.so").front(), line.search_path());
+  plugin::CheckOptions options;
+  options.only = line.texts("only");
+  options.settings = read_settings(line);
+  options.open_run = [&](const std::string& run) { return source_run(run, line.search_path()); };
+  if (line.has("timeout")) options.timeout_seconds = read_timeout(line.text("timeout"));
+  options.child_command = child_command(file, line);
+
+  if (result_descriptor >= 0) {
+    prctl(PR_SET_PDEATHSIG, SIGKILL);  // no test outlives the command that asked for it
+    for (const CheckResult& result : plugin::run_checks_in_process(file, options, {}))
+      plugin::report_result(result_descriptor, result);
+    return kDone;
+  }
+
+  const auto start = std::chrono::steady_clock::now();
+  const auto on_result = line.has("json") ? std::function<void(const CheckResult&)>() : print;
+  if (on_result) std::cout << file << "\n";
+  const auto run = line.has("in-process") ? plugin::run_checks_in_process : plugin::run_checks;
+  const std::vector<CheckResult> results = run(file, options, on_result);
+  const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  std::cout << (line.has("json") ? json_text(file, results) : summary(results, seconds) + "\n");
+  std::map<CheckStatus, int> number = counts(results);
+  return number[CheckStatus::kFail] + number[CheckStatus::kCrash] > 0 ? kUsersMistake : kDone;
+}
+
+}  // namespace plugtune::app

@@ -1,0 +1,151 @@
+"""commands_test.py: what a person types, from training to a merged model, and the first mistakes that they make."""
+
+import json
+import shutil
+import unittest
+
+from support import LORA, SOURCE, PlugtuneTest
+
+FULL = '[strategy]\nplugin = "full"\n'
+ADAPTER = '[strategy]\nplugin = "adapter"\nreduction_factor = {factor}\n'
+
+
+class Commands(PlugtuneTest):
+    def test_train_eval_predict_compare_and_merge(self):
+        text = self.succeed("train", self.experiment("run"))
+        self.assertIn("lora 1.0.0", text)
+        run = self.folder / "runs/run"
+        self.assertEqual(sorted(path.name for path in run.iterdir()),
+                         ["checkpoints", "delta", "experiment.toml", "log.jsonl", "report.json"])
+        report = json.loads((run / "report.json").read_text())
+        self.assertEqual(report["data"]["train_examples"] > 0, True)
+        self.assertEqual([strategy["name"] for strategy in report["strategies"]], ["lora"])
+
+        metrics = json.loads(self.succeed("eval", "runs/run", "--json"))
+        self.assertEqual(list(metrics), ["loss", "accuracy", "precision", "recall", "f1", "macro_f1", "confusion"])
+        lines = "정말 재미있는 영화\n\n지루하다\n"
+        labels = self.succeed("predict", "runs/run", stdin=lines).splitlines()
+        answers = [json.loads(line) for line in self.succeed("predict", "runs/run", "--format", "jsonl", stdin=lines).splitlines()]
+        self.assertEqual([answer["label"] for answer in answers], labels)
+        self.assertEqual(len(answers), 3)  # an empty line is an empty text, not a lost one
+        for answer in answers:
+            self.assertAlmostEqual(sum(answer["probabilities"]), 1.0, places=9)
+
+        self.succeed("train", self.experiment("other", strategy=FULL))
+        compared = json.loads(self.succeed("compare", "runs/run", "runs/other", "--format", "json"))
+        self.assertEqual(len(compared if isinstance(compared, list) else compared["runs"]), 2)
+
+        self.succeed("merge", "runs/run", "--output", "merged")
+        merged = self.folder / "merged"
+        self.assertTrue((merged / "vocab.txt").exists())
+        self.assertEqual(json.loads((merged / "config.json").read_text())["architectures"], ["BertForSequenceClassification"])
+        # The merged directory is a model: nothing but its head trains, at rate 0, so it answers as the run does.
+        self.succeed("train", self.experiment("again", strategy='[strategy]\nplugin = "head"\n', length="steps = 1"),
+                     "--set", f"model.path={merged}", "--set", "train.learning_rate=0")
+        again = [json.loads(line) for line in self.succeed("predict", "runs/again", "--format", "jsonl", stdin=lines).splitlines()]
+        for one, other in zip(answers, again):
+            for x, y in zip(one["logits"], other["logits"]):
+                self.assertAlmostEqual(x, y, places=4)
+
+    def test_adapter_fusion_of_three_adapters_trained_on_different_data(self):
+        for index, factor in enumerate((4, 8, 16)):
+            self.succeed("train", self.experiment(f"member{index}", strategy=ADAPTER.format(factor=factor)),
+                         "--set", f"run.seed={index}", "--set", f"data.train_limit={80 + 40 * index}")
+        sources = ", ".join(f'"runs/member{index}"' for index in range(3))
+        fusion = f'[strategy]\nplugin = "adapterfusion"\nsources = [{sources}]\n'
+        self.succeed("train", self.experiment("fusion", strategy=fusion))
+        report = json.loads((self.folder / "runs/fusion/report.json").read_text())
+        table = report["strategies"][0]["tables"][0]
+        self.assertEqual(table["columns"], ["member0", "member1", "member2"])
+        for row in table["values"]:
+            self.assertAlmostEqual(sum(row), 1.0, places=5)
+        before = self.succeed("predict", "runs/fusion", "--format", "jsonl", stdin="좋아요\n")
+        for index in range(3):  # the delta has all that it needs
+            shutil.rmtree(self.folder / f"runs/member{index}")
+        self.assertEqual(self.succeed("predict", "runs/fusion", "--format", "jsonl", stdin="좋아요\n"), before)
+
+    def test_strategies_compose(self):
+        both = '[[strategy]]\nplugin = "lora"\nrank = 2\n[[strategy]]\nplugin = "adapter"\nconfig = "parallel"\n'
+        self.succeed("train", self.experiment("both", strategy=both))
+        self.assertIn("positive", self.succeed("predict", "runs/both", stdin="a\n") + "positive")
+
+    def test_regression_and_multi_label_tasks_on_a_table(self):
+        rows = [(f"문장 {i}", i % 7 / 2, "a;b" if i % 3 == 0 else "b") for i in range(60)]
+        (self.folder / "rows.csv").write_text("text,score,tags\n" + "".join(f"{t},{s},{g}\n" for t, s, g in rows), encoding="utf-8")
+        for name, task in (("regression", 'task = "regression"\nlabel = "score"'),
+                           ("tags", 'task = "multi-label"\nlabel = "tags"\nlabel_separator = ";"')):
+            (self.folder / f"{name}.toml").write_text(
+                f'[run]\nname = "{name}"\n[model]\npath = "{SOURCE}/models/ko-tiny"\n[data]\nplugin = "table"\npath = "rows.csv"\n'
+                f'text = "text"\n{task}\ntest_share = 0.2\nmax_length = 16\n[strategy]\nplugin = "full"\n[train]\nepochs = 1\n', encoding="utf-8")
+            self.succeed("train", f"{name}.toml")
+            self.assertEqual(len(self.succeed("predict", f"runs/{name}", stdin="문장 1\n문장 2\n").splitlines()), 2)
+        self.assertIn("pearson", json.loads(self.succeed("eval", "runs/regression", "--json")))
+
+    def test_bfloat16_trains(self):
+        self.succeed("train", self.experiment("bf16"), "--set", "train.precision=bf16")
+        metrics = json.loads(self.succeed("eval", "runs/bf16", "--json"))
+        self.assertTrue(0 <= metrics["accuracy"] <= 1)
+
+
+class Mistakes(PlugtuneTest):
+    def test_several_mistakes_of_one_file_are_told_together(self):
+        name = self.experiment("bad", strategy='[strategy]\nplugin = "lora"\nrnak = 4\nalpha = "x"\n', length="epohs = 3")
+        result = self.run_program("train", name)
+        self.assertEqual(result.returncode, 2)
+        subjects = [line.split(":")[0] for line in result.stderr.splitlines()]
+        for subject in ("train.epohs", "strategy.rnak", "strategy.alpha"):
+            self.assertIn(subject, subjects)
+
+    def test_a_delta_is_refused_on_another_base(self):
+        self.succeed("train", self.experiment("run"))
+        model = self.folder / "model"
+        shutil.copytree(SOURCE / "models/ko-tiny", model)
+        self.succeed("merge", "runs/run", "--output", "merged")
+        shutil.copy(self.folder / "merged/model.safetensors", model / "model.safetensors")
+        path = self.folder / "runs/run/experiment.toml"
+        path.write_text(path.read_text().replace(f"{SOURCE}/models/ko-tiny", "merged"))
+        result = self.run_program("predict", "runs/run", stdin="a\n")
+        self.assertEqual(result.returncode, 2)
+        self.assertRegex(result.stderr, r"runs/run: was trained on another base: merged has fingerprint [0-9a-f]{12}, the delta names "
+                                        r"[0-9a-f]{12}; a delta belongs to exactly the weights that it was trained on")
+
+    def test_an_adapter_cannot_be_merged_and_says_so(self):
+        self.succeed("train", self.experiment("run", strategy=ADAPTER.format(factor=8)))
+        result = self.run_program("merge", "runs/run", "--output", "merged")
+        self.assertEqual(result.returncode, 2)
+        self.assertIn("encoder.layer.0.output.LayerNorm.adapter: cannot be folded into the weights; it computes something that no "
+                      "weight of the plain model can", result.stderr)
+        self.assertFalse((self.folder / "merged").exists())
+
+    def test_a_number_that_is_not_finite_names_the_step_and_the_layer(self):
+        result = self.run_program("train", self.experiment("run", strategy=FULL), "--set", "train.learning_rate=1e30",
+                                  "--set", "train.warmup_ratio=0", "--set", "train.max_grad_norm=0")
+        self.assertEqual(result.returncode, 2)
+        self.assertRegex(result.stderr, r"training: the (loss|gradient) is not finite at step \d+: .*; lower train.learning_rate, or set "
+                                        r"train.max_grad_norm")
+
+    def test_a_finished_run_is_not_overwritten(self):
+        experiment = self.experiment("run")
+        self.succeed("train", experiment)
+        before = self.delta("runs/run")
+        result = self.run_program("train", experiment)
+        self.assertEqual(result.returncode, 2)
+        self.assertIn("runs/run", result.stderr)
+        self.assertEqual(self.delta("runs/run"), before)
+
+    def test_a_text_that_is_not_utf8_names_row_and_byte(self):
+        data = self.folder / "data"
+        shutil.copytree(SOURCE / "datasets/nsmc/sample", data)
+        path = data / "ratings_train.txt"
+        path.write_bytes(path.read_bytes() + b"1\tgood \xff film\t1\n")
+        result = self.run_program("train", self.experiment("run"), "--set", f"data.path={data}")
+        self.assertEqual(result.returncode, 2)
+        self.assertRegex(result.stderr, r"must be UTF-8, got byte 0xFF at position [0-9,]+ .*ratings_train.txt:2402")
+
+    def test_every_command_has_an_example(self):
+        for command in ("train", "eval", "predict", "merge", "compare", "plugins", "check", "config"):
+            self.assertIn(f"plugtune {command}", self.succeed(command, "--help"))
+
+
+if __name__ == "__main__":
+    unittest.main()
