@@ -13,9 +13,12 @@ namespace {
 
 const char* problem_type(TaskKind kind) {
   switch (kind) {
-    case TaskKind::kMultiLabel: return "multi_label_classification";
-    case TaskKind::kRegression: return "regression";
-    default: return "single_label_classification";
+    case TaskKind::kMultiLabel:
+      return "multi_label_classification";
+    case TaskKind::kRegression:
+      return "regression";
+    default:
+      return "single_label_classification";
   }
 }
 
@@ -69,7 +72,8 @@ OpenedModel open_model(const std::string& path, bool random_init, const Task& ta
   formats::NamedTensors encoder;
   if (random_init) {
     opened.bert->reset_parameters();
-    for (const auto& [name, parameter] : opened.bert->base_parameters()) encoder.emplace(name, parameter);
+    for (const auto& [name, parameter] : opened.bert->base_parameters())
+      encoder.emplace(name, parameter);
   } else {
     formats::BertWeights weights = formats::read_bert_weights(opened.directory, opened.config);
     opened.new_pooler = weights.pooler_is_missing;
@@ -77,7 +81,8 @@ OpenedModel open_model(const std::string& path, bool random_init, const Task& ta
     take(*opened.bert, weights.encoder);
     if (opened.new_pooler) {
       opened.bert->reset_pooler();
-      opened.notes.push_back(fmt::format("{} has no pooler (a masked-LM checkpoint): a new one is made and trained", path));
+      opened.notes.push_back(
+          fmt::format("{} has no pooler (a masked-LM checkpoint): a new one is made and trained", path));
     }
     if (opened.new_classifier) {
       opened.bert->reset_classifier();
@@ -102,7 +107,8 @@ void write_model(const OpenedModel& opened, const std::filesystem::path& directo
   TORCH_CHECK(patched.empty(), "write_model: sites still have patches: ", join(patched));
   formats::BertWeights weights;
   for (const auto& [name, parameter] : opened.bert->own_parameters()) {
-    (name.starts_with("classifier.") ? weights.head : weights.encoder).emplace(name, parameter.detach().to(torch::kFloat32));
+    (name.starts_with("classifier.") ? weights.head : weights.encoder)
+        .emplace(name, parameter.detach().to(torch::kFloat32));
   }
   formats::write_model_directory(directory, opened.config, weights, formats::tokenizer_files(opened.directory));
 }

@@ -46,7 +46,8 @@ ordered_json progress_json(const Progress& progress) {
                        {"since_log", sums_json(progress.since_log)},
                        {"evaluations", ordered_json::array()},
                        {"custom", ordered_json::object()}};
-  for (const EvalReport& report : progress.evaluations) json["evaluations"].push_back(evaluation_json(report));
+  for (const EvalReport& report : progress.evaluations)
+    json["evaluations"].push_back(evaluation_json(report));
   for (const auto& [key, bytes] : progress.custom) {
     json["custom"][key] = std::vector<uint8_t>(bytes.begin(), bytes.end());  // any bytes; JSON strings hold UTF-8 only
   }
@@ -64,7 +65,8 @@ Progress progress_from(const ordered_json& json) {
   progress.seconds_since_evaluation = json.at("seconds_since_evaluation").get<double>();
   progress.since_evaluation = sums_from(json.at("since_evaluation"));
   progress.since_log = sums_from(json.at("since_log"));
-  for (const ordered_json& report : json.at("evaluations")) progress.evaluations.push_back(evaluation_from_json(report));
+  for (const ordered_json& report : json.at("evaluations"))
+    progress.evaluations.push_back(evaluation_from_json(report));
   for (const auto& [key, bytes] : json.at("custom").items()) {
     const auto values = bytes.get<std::vector<uint8_t>>();
     progress.custom[key] = std::string(values.begin(), values.end());
@@ -147,6 +149,8 @@ void CheckpointStore::save_best(const NamedTensors& delta) const {
   building.commit();
 }
 
-NamedTensors CheckpointStore::best() const { return formats::SafetensorsFile::open(directory_ / "best" / kDelta).tensors(); }
+NamedTensors CheckpointStore::best() const {
+  return formats::SafetensorsFile::open(directory_ / "best" / kDelta).tensors();
+}
 
 }  // namespace plugtune::train

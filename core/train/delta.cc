@@ -8,7 +8,8 @@ namespace {
 
 std::string shape_text(const Tensor& tensor) {
   std::string text = "(";
-  for (int64_t i = 0; i < tensor.dim(); ++i) text += (i == 0 ? "" : ", ") + std::to_string(tensor.size(i));
+  for (int64_t i = 0; i < tensor.dim(); ++i)
+    text += (i == 0 ? "" : ", ") + std::to_string(tensor.size(i));
   return text + ")";
 }
 
@@ -16,8 +17,10 @@ std::string shape_text(const Tensor& tensor) {
 
 NamedTensors collect_delta(const model::Bert& model) {
   NamedTensors delta;
-  for (const auto& [key, parameter] : model.patch_parameters()) delta.emplace(key, parameter);
-  for (const auto& [key, buffer] : model.patch_buffers()) delta.emplace(key, buffer);
+  for (const auto& [key, parameter] : model.patch_parameters())
+    delta.emplace(key, parameter);
+  for (const auto& [key, buffer] : model.patch_buffers())
+    delta.emplace(key, buffer);
   for (const auto& [name, parameter] : model.own_parameters()) {
     if (name.starts_with("classifier.") || model.trained_base().contains(name)) delta.emplace(name, parameter);
   }
@@ -44,7 +47,8 @@ void load_delta(model::Bert& model, const NamedTensors& delta, const std::string
   if (!problems.empty()) throw Error(problems);
 
   torch::NoGradGuard no_grad;
-  for (const auto& [key, target] : targets) target.copy_(delta.at(key));
+  for (const auto& [key, target] : targets)
+    target.copy_(delta.at(key));
 }
 
 }  // namespace plugtune::train

@@ -33,11 +33,14 @@ std::string first_bad_site(model::Bert& model, const std::vector<data::Batch>& s
   torch::NoGradGuard no_grad;
   std::string first;
   probe(model.word_embeddings(), first);
-  for (int64_t i = 0; i < model.info().layers; ++i) probe(model.layer(i), first);
+  for (int64_t i = 0; i < model.info().layers; ++i)
+    probe(model.layer(i), first);
   probe(model.head(), first);
-  for (const data::Batch& batch : step) model.forward(batch.input);
+  for (const data::Batch& batch : step)
+    model.forward(batch.input);
   model.word_embeddings().detach(kProbe);
-  for (int64_t i = 0; i < model.info().layers; ++i) model.layer(i).detach(kProbe);
+  for (int64_t i = 0; i < model.info().layers; ++i)
+    model.layer(i).detach(kProbe);
   model.head().detach(kProbe);
   return first;
 }

@@ -18,9 +18,11 @@ bool decays(const std::string& name) {
   return own.find("bias") == std::string_view::npos && own.find("norm") == std::string_view::npos;
 }
 
-FlatOptimizer::FlatOptimizer(const std::vector<std::pair<std::string, Tensor>>& trainables, const TrainSettings& settings,
-                             const std::function<ParamRule(const std::string&)>& rule)
-    : beta1_(settings.beta1), beta2_(settings.beta2), epsilon_(settings.epsilon) {
+FlatOptimizer::FlatOptimizer(const std::vector<std::pair<std::string, Tensor>>& trainables,
+                             const TrainSettings& settings, const std::function<ParamRule(const std::string&)>& rule)
+    : beta1_(settings.beta1),
+      beta2_(settings.beta2),
+      epsilon_(settings.epsilon) {
   TORCH_CHECK(!trainables.empty(), "FlatOptimizer: nothing to train");
   int64_t size = 0;
   for (const auto& [name, tensor] : trainables) {
@@ -60,7 +62,8 @@ FlatOptimizer::FlatOptimizer(const std::vector<std::pair<std::string, Tensor>>& 
 
 Tensor FlatOptimizer::view(const Tensor& buffer, size_t index) const {
   int64_t numel = 1;
-  for (const int64_t extent : shapes_[index]) numel *= extent;
+  for (const int64_t extent : shapes_[index])
+    numel *= extent;
   return buffer.narrow(0, offsets_[index], numel).view(shapes_[index]);
 }
 
@@ -76,9 +79,10 @@ double FlatOptimizer::grad_norm() const { return std::sqrt(kernels::sum_of_squar
 void FlatOptimizer::step(double schedule_factor, double grad_scale) {
   torch::NoGradGuard no_grad;
   std::vector<kernels::AdamWSegment> segments = segments_;
-  for (auto& segment : segments) segment.learning_rate *= schedule_factor;
-  kernels::adamw(parameters_, gradients_, exp_avg_, exp_avg_sq_, segments, beta1_, beta2_, epsilon_, ++steps_, grad_scale,
-                 rounded_parameters_.defined() ? &rounded_parameters_ : nullptr);
+  for (auto& segment : segments)
+    segment.learning_rate *= schedule_factor;
+  kernels::adamw(parameters_, gradients_, exp_avg_, exp_avg_sq_, segments, beta1_, beta2_, epsilon_, ++steps_,
+                 grad_scale, rounded_parameters_.defined() ? &rounded_parameters_ : nullptr);
 }
 
 void FlatOptimizer::zero_grad() {
@@ -107,8 +111,8 @@ void FlatOptimizer::load_state(const formats::NamedTensors& state, int64_t steps
     const auto at = state.find(name);
     if (at == state.end()) throw Error(subject + ": tensor '" + name + "' is missing");
     if (at->second.numel() != target.numel()) {
-      throw Error(subject + ": tensor '" + name + "' has " + std::to_string(at->second.numel()) + " numbers, this experiment trains " +
-                  std::to_string(target.numel()));
+      throw Error(subject + ": tensor '" + name + "' has " + std::to_string(at->second.numel()) +
+                  " numbers, this experiment trains " + std::to_string(target.numel()));
     }
     target.copy_(at->second);
   }

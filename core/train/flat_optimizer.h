@@ -23,7 +23,8 @@ class FlatOptimizer {
  public:
   /// @param trainables  leaf tensors that require gradients; their storage is replaced.
   /// @param rule        rate and decay of each, by name.
-  FlatOptimizer(const std::vector<std::pair<std::string, Tensor>>& trainables, const TrainSettings& settings, const std::function<ParamRule(const std::string&)>& rule);
+  FlatOptimizer(const std::vector<std::pair<std::string, Tensor>>& trainables, const TrainSettings& settings,
+                const std::function<ParamRule(const std::string&)>& rule);
 
   /// After each backward pass: in bf16 adds the rounded gradients to the fp32 ones. Nothing to do in fp32.
   void collect_gradients();

@@ -12,24 +12,24 @@ namespace plugtune::train {
 
 /// One optimizer step, told every log_every steps and at the last step; loss and accuracy are means since the step told before.
 struct StepReport {
-  int64_t step = 0;               ///< optimizer steps done
+  int64_t step = 0;  ///< optimizer steps done
   int64_t total_steps = 0;
-  double epoch = 0;               ///< epochs done, with fraction
+  double epoch = 0;  ///< epochs done, with fraction
   double loss = 0;
-  double accuracy = -1;           ///< of the training examples seen; -1 when the task has none
+  double accuracy = -1;  ///< of the training examples seen; -1 when the task has none
   double learning_rate = 0;
-  double grad_norm = 0;           ///< before clipping, of this step
+  double grad_norm = 0;  ///< before clipping, of this step
   double tokens_per_second = 0;
-  double seconds_left = 0;        ///< estimate
+  double seconds_left = 0;  ///< estimate
 };
 
 /// One evaluation, at the end of an epoch or between.
 struct EvalReport {
   int64_t step = 0;
   double epoch = 0;
-  double seconds = 0;             ///< training time of this epoch (or since the last evaluation), without evaluating
+  double seconds = 0;  ///< training time of this epoch (or since the last evaluation), without evaluating
   double eval_seconds = 0;
-  double train_loss = 0;          ///< mean over the examples since the last evaluation
+  double train_loss = 0;  ///< mean over the examples since the last evaluation
   Metrics eval;
   bool is_best = false;
 };
@@ -38,11 +38,11 @@ struct EvalReport {
 struct TrainResult {
   std::vector<EvalReport> epochs;
   int64_t steps = 0;
-  int64_t best_index = -1;        ///< into epochs; -1 without evaluation
-  bool kept_best = false;         ///< the delta is that of `best_index`, not of the last step
+  int64_t best_index = -1;  ///< into epochs; -1 without evaluation
+  bool kept_best = false;   ///< the delta is that of `best_index`, not of the last step
   bool stopped_early = false;
   double train_seconds = 0, eval_seconds = 0;
-  int64_t tokens = 0;             ///< rows computed in training
+  int64_t tokens = 0;  ///< rows computed in training
 };
 
 class Listener {

@@ -20,11 +20,12 @@ std::vector<std::string> patch_keys(const model::Bert& model) {
   return keys;
 }
 
-
 int64_t trainable_numbers(const model::Bert& model) {
   int64_t count = 0;
-  for (const auto& [name, parameter] : model.own_parameters()) count += parameter.requires_grad() ? parameter.numel() : 0;
-  for (const auto& [name, parameter] : model.patch_parameters()) count += parameter.requires_grad() ? parameter.numel() : 0;
+  for (const auto& [name, parameter] : model.own_parameters())
+    count += parameter.requires_grad() ? parameter.numel() : 0;
+  for (const auto& [name, parameter] : model.patch_parameters())
+    count += parameter.requires_grad() ? parameter.numel() : 0;
   return count;
 }
 
@@ -38,7 +39,8 @@ void Methods::apply(model::Bert& model) {
     const int64_t before = trainable_numbers(model);
     strategy.apply(model);
     trainable_counts_.push_back(trainable_numbers(model) - before);
-    for (const std::string& key : patch_keys(model)) owner_.emplace(key, i);
+    for (const std::string& key : patch_keys(model))
+      owner_.emplace(key, i);
     for (const auto& [name, parameter] : model.own_parameters()) {
       if (parameter.requires_grad() && !model.trained_base().contains(name) && !name.starts_with("classifier.")) {
         throw Error("in " + strategy.plugin.subject() + ", apply(): lets the base parameter '" + name +
@@ -61,7 +63,9 @@ ParamRule Methods::rule(const std::string& name) const {
 
 std::string Methods::explain(const PatchError& error) const {
   const auto at = owner_.find(error.patch());
-  return (at == owner_.end() ? "in forward() of " : "in " + strategies_[at->second].plugin.subject() + ", forward() of ") + error.what();
+  return (at == owner_.end() ? "in forward() of "
+                             : "in " + strategies_[at->second].plugin.subject() + ", forward() of ") +
+         error.what();
 }
 
 std::string Methods::explain(const char* pass, const std::string& text) const {

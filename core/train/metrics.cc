@@ -21,7 +21,8 @@ struct Counts {
 
 double mean_of(const std::vector<Counts>& counts, double (Counts::*value)() const) {
   double sum = 0;
-  for (const Counts& count : counts) sum += (count.*value)();
+  for (const Counts& count : counts)
+    sum += (count.*value)();
   return quotient(sum, static_cast<double>(counts.size()));
 }
 
@@ -33,7 +34,8 @@ Metrics classification(const Tensor& logits, const Tensor& targets, double loss)
   double correct = 0;
   std::vector<Counts> counts(static_cast<size_t>(labels));
   for (int64_t i = 0; i < examples; ++i) {
-    const auto truth = static_cast<size_t>(expected.data_ptr<int64_t>()[i]), guess = static_cast<size_t>(predicted.data_ptr<int64_t>()[i]);
+    const auto truth = static_cast<size_t>(expected.data_ptr<int64_t>()[i]),
+               guess = static_cast<size_t>(predicted.data_ptr<int64_t>()[i]);
     ++metrics.confusion[truth][guess];
     if (truth == guess) {
       ++correct;
@@ -58,7 +60,8 @@ Metrics multi_label(const Tensor& logits, const Tensor& targets, double loss) {
   const Tensor predicted = logits > 0, expected = targets > 0.5;
   const double exact = (predicted == expected).all(1).to(torch::kFloat64).mean().item<double>();
   const auto per_label = [](const Tensor& hits) { return hits.sum(0).to(torch::kFloat64).contiguous(); };
-  const Tensor tp = per_label(predicted & expected), fp = per_label(predicted & ~expected), fn = per_label(~predicted & expected);
+  const Tensor tp = per_label(predicted & expected), fp = per_label(predicted & ~expected),
+               fn = per_label(~predicted & expected);
   std::vector<Counts> counts;
   for (int64_t i = 0; i < logits.size(1); ++i) {
     counts.push_back({tp[i].item<double>(), fp[i].item<double>(), fn[i].item<double>()});
@@ -79,20 +82,24 @@ Tensor ranks(const Tensor& values) {
   std::sort(order.begin(), order.end(), [&](int64_t a, int64_t b) { return value[a] < value[b]; });
   Tensor result = torch::empty({n}, torch::kFloat64);
   for (int64_t begin = 0, end = 0; begin < n; begin = end) {
-    while (end < n && value[order[static_cast<size_t>(end)]] == value[order[static_cast<size_t>(begin)]]) ++end;
+    while (end < n && value[order[static_cast<size_t>(end)]] == value[order[static_cast<size_t>(begin)]])
+      ++end;
     const double rank = 0.5 * static_cast<double>(begin + 1 + end);
-    for (int64_t i = begin; i < end; ++i) result.data_ptr<double>()[order[static_cast<size_t>(i)]] = rank;
+    for (int64_t i = begin; i < end; ++i)
+      result.data_ptr<double>()[order[static_cast<size_t>(i)]] = rank;
   }
   return result;
 }
 
 double pearson(const Tensor& a, const Tensor& b) {
   const Tensor da = a - a.mean(), db = b - b.mean();
-  return quotient((da * db).sum().item<double>(), std::sqrt((da * da).sum().item<double>() * (db * db).sum().item<double>()));
+  return quotient((da * db).sum().item<double>(),
+                  std::sqrt((da * da).sum().item<double>() * (db * db).sum().item<double>()));
 }
 
 Metrics regression(const Tensor& logits, const Tensor& targets, double loss) {
-  const Tensor predicted = logits.squeeze(1).to(torch::kFloat64).contiguous(), expected = targets.to(torch::kFloat64).contiguous();
+  const Tensor predicted = logits.squeeze(1).to(torch::kFloat64).contiguous(),
+               expected = targets.to(torch::kFloat64).contiguous();
   const Tensor difference = predicted - expected;
   Metrics metrics;
   metrics.values = {{"loss", loss},
@@ -111,7 +118,8 @@ double Metrics::at(const std::string& name) const {
     if (key == name) return value;
     names.push_back(key);
   }
-  throw Error("eval.metric: there is no metric '" + name + "'" + did_you_mean(name, names) + "; metrics of this task: " + join(names));
+  throw Error("eval.metric: there is no metric '" + name + "'" + did_you_mean(name, names) +
+              "; metrics of this task: " + join(names));
 }
 
 std::vector<std::string> metric_names(TaskKind kind) {

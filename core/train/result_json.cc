@@ -18,7 +18,8 @@ double number_from(const nlohmann::ordered_json& json) {
 
 nlohmann::ordered_json metrics_json(const Metrics& metrics) {
   nlohmann::ordered_json json = nlohmann::ordered_json::object();
-  for (const auto& [name, value] : metrics.values) json[name] = number_json(value);
+  for (const auto& [name, value] : metrics.values)
+    json[name] = number_json(value);
   if (!metrics.confusion.empty()) json["confusion"] = metrics.confusion;
   return json;
 }

@@ -13,7 +13,8 @@ int64_t warmup_steps(const TrainSettings& settings, int64_t total_steps) {
 }
 
 double schedule_factor(ScheduleKind kind, int64_t step, int64_t warmup_steps, int64_t total_steps) {
-  const auto at = static_cast<double>(step), warmup = static_cast<double>(warmup_steps), total = static_cast<double>(total_steps);
+  const auto at = static_cast<double>(step), warmup = static_cast<double>(warmup_steps),
+             total = static_cast<double>(total_steps);
   if (step < warmup_steps) return at / std::max(1.0, warmup);
   const double rest = std::max(1.0, total - warmup);
   switch (kind) {

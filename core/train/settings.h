@@ -15,32 +15,32 @@ struct Every {
 };
 
 struct TrainSettings {
-  double epochs = 3;                  ///< fractions allowed; ignored when steps > 0
-  int64_t steps = 0;                  ///< optimizer steps; 0: as many as `epochs` needs
-  int64_t batch_size = 32;            ///< sequences per optimizer step
-  int64_t micro_batch_tokens = 0;     ///< rows of one forward pass; 0: chosen
-  bool group_by_length = false;       ///< batches of similar lengths
+  double epochs = 3;               ///< fractions allowed; ignored when steps > 0
+  int64_t steps = 0;               ///< optimizer steps; 0: as many as `epochs` needs
+  int64_t batch_size = 32;         ///< sequences per optimizer step
+  int64_t micro_batch_tokens = 0;  ///< rows of one forward pass; 0: chosen
+  bool group_by_length = false;    ///< batches of similar lengths
   double learning_rate = 5e-4;
   ScheduleKind schedule = ScheduleKind::kLinear;
-  double warmup_ratio = 0;            ///< of all steps; warmup_steps wins when given
+  double warmup_ratio = 0;  ///< of all steps; warmup_steps wins when given
   int64_t warmup_steps = 0;
-  double weight_decay = 0;            ///< of everything but biases and LayerNorms
+  double weight_decay = 0;  ///< of everything but biases and LayerNorms
   double beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8;
-  double max_grad_norm = 1.0;         ///< global L2 norm; 0: no clipping
+  double max_grad_norm = 1.0;  ///< global L2 norm; 0: no clipping
   Precision precision = Precision::kFp32;
   std::string device = "cpu";
-  int threads = 0;                    ///< 0: all cores
-  int64_t log_every = 50;             ///< steps
+  int threads = 0;         ///< 0: all cores
+  int64_t log_every = 50;  ///< steps
   Every checkpoint_every;
-  int64_t keep_checkpoints = 1;       ///< the newest ones
+  int64_t keep_checkpoints = 1;  ///< the newest ones
 };
 
 struct EvalSettings {
   Every every;
-  std::string metric = "accuracy";    ///< decides the best checkpoint; "loss" counts downwards
-  int64_t patience = 0;               ///< evaluations without improvement before training stops; 0: never
-  bool keep_best = false;             ///< the delta kept is that of the best evaluation, not of the last step
-  int64_t batch_tokens = 4096;        ///< rows of one forward pass
+  std::string metric = "accuracy";  ///< decides the best checkpoint; "loss" counts downwards
+  int64_t patience = 0;             ///< evaluations without improvement before training stops; 0: never
+  bool keep_best = false;           ///< the delta kept is that of the best evaluation, not of the last step
+  int64_t batch_tokens = 4096;      ///< rows of one forward pass
 };
 
 }  // namespace plugtune::train

@@ -56,7 +56,8 @@ Trainer::Trainer(TrainJob job)
       plan_(job_.train, batch_settings(job_)),
       total_steps_(count_steps(job_.settings, plan_.steps_per_epoch())),
       warmup_steps_(train::warmup_steps(job_.settings, total_steps_)),
-      optimizer_(trainable_parameters(job_.model), job_.settings, [this](const std::string& name) { return job_.methods.rule(name); }) {
+      optimizer_(trainable_parameters(job_.model), job_.settings,
+                 [this](const std::string& name) { return job_.methods.rule(name); }) {
   if (job_.settings.precision == Precision::kBf16) to_training_precision();
 }
 
@@ -65,8 +66,10 @@ void Trainer::to_training_precision() {
   const auto round = [](Tensor tensor) {
     if (tensor.is_floating_point()) tensor.set_data(tensor.to(torch::kBFloat16));
   };
-  for (const Tensor& parameter : job_.model.parameters()) round(parameter);
-  for (const Tensor& buffer : job_.model.buffers()) round(buffer);
+  for (const Tensor& parameter : job_.model.parameters())
+    round(parameter);
+  for (const Tensor& buffer : job_.model.buffers())
+    round(buffer);
 }
 
 TrainResult Trainer::run(bool resume) {
@@ -87,7 +90,8 @@ TrainResult Trainer::run(bool resume) {
     const int signal = pending_interrupt();
     if (last || stopped_early || signal != 0 || is_due(job_.settings.checkpoint_every)) save_checkpoint();
     if (signal != 0 && !last) {
-      throw Interrupted(signal, fmt::format("interrupted after step {}; a checkpoint was written, go on with --resume", progress_.step));
+      throw Interrupted(signal, fmt::format("interrupted after step {}; a checkpoint was written, go on with --resume",
+                                            progress_.step));
     }
   }
   job_.model.eval();
@@ -129,7 +133,8 @@ void Trainer::train_step() {
   const double seconds = now() - start;
   progress_.train_seconds += seconds;
   progress_.seconds_since_evaluation += seconds;
-  for (const data::Batch& batch : step) progress_.tokens += batch.input.layout.rows();
+  for (const data::Batch& batch : step)
+    progress_.tokens += batch.input.layout.rows();
   log_step(norm);
 }
 
@@ -163,9 +168,9 @@ double Trainer::forward_backward(const std::vector<data::Batch>& step) {
 }
 
 void Trainer::fail_not_finite(const std::vector<data::Batch>& step, double loss) {
-  throw Error(fmt::format("training: the {} is not finite at step {}: {}; lower train.learning_rate, or set train.max_grad_norm",
-                          std::isfinite(loss) ? "gradient" : "loss", progress_.step + 1,
-                          first_not_finite(job_.model, step, optimizer_)));
+  throw Error(fmt::format(
+      "training: the {} is not finite at step {}: {}; lower train.learning_rate, or set train.max_grad_norm",
+      std::isfinite(loss) ? "gradient" : "loss", progress_.step + 1, first_not_finite(job_.model, step, optimizer_)));
 }
 
 void Trainer::log_step(double norm) {
@@ -184,7 +189,8 @@ void Trainer::log_step(double norm) {
   report.learning_rate = job_.settings.learning_rate * learning_rate_factor(progress_.step - 1);
   report.grad_norm = norm;
   report.tokens_per_second = static_cast<double>(progress_.tokens - log_tokens_) / std::max(1e-9, clock - log_clock_);
-  const double per_step = (progress_.train_seconds - seconds_at_start_) / static_cast<double>(progress_.step - steps_at_start_);
+  const double per_step =
+      (progress_.train_seconds - seconds_at_start_) / static_cast<double>(progress_.step - steps_at_start_);
   report.seconds_left = per_step * static_cast<double>(total_steps_ - progress_.step);
   job_.listener.on_step(report);
   progress_.since_log = {};
@@ -197,14 +203,17 @@ void Trainer::evaluate() {
   EvalReport report;
   report.step = progress_.step;
   report.epoch = epochs_done();
-  report.eval = job_.methods.guard("forward()", [&] { return train::evaluate(job_.model, *job_.evaluation, job_.eval.batch_tokens); });
-  report.train_loss = progress_.since_evaluation.loss / static_cast<double>(std::max<int64_t>(1, progress_.since_evaluation.steps));
+  report.eval = job_.methods.guard(
+      "forward()", [&] { return train::evaluate(job_.model, *job_.evaluation, job_.eval.batch_tokens); });
+  report.train_loss =
+      progress_.since_evaluation.loss / static_cast<double>(std::max<int64_t>(1, progress_.since_evaluation.steps));
   report.seconds = progress_.seconds_since_evaluation;
   report.eval_seconds = now() - start;
   const double value = report.eval.at(job_.eval.metric);
-  report.is_best = progress_.best_index < 0 ||
-                   is_better(job_.eval.metric, value,
-                             progress_.evaluations[static_cast<size_t>(progress_.best_index)].eval.at(job_.eval.metric));
+  report.is_best =
+      progress_.best_index < 0 ||
+      is_better(job_.eval.metric, value,
+                progress_.evaluations[static_cast<size_t>(progress_.best_index)].eval.at(job_.eval.metric));
   if (report.is_best) {
     progress_.best_index = static_cast<int64_t>(progress_.evaluations.size());
     progress_.evaluations_since_best = 0;
@@ -220,9 +229,13 @@ void Trainer::evaluate() {
   log_clock_ = now();
 }
 
-bool Trainer::should_stop_early() const { return job_.eval.patience > 0 && progress_.evaluations_since_best >= job_.eval.patience; }
+bool Trainer::should_stop_early() const {
+  return job_.eval.patience > 0 && progress_.evaluations_since_best >= job_.eval.patience;
+}
 
-double Trainer::epochs_done() const { return static_cast<double>(progress_.step) / static_cast<double>(plan_.steps_per_epoch()); }
+double Trainer::epochs_done() const {
+  return static_cast<double>(progress_.step) / static_cast<double>(plan_.steps_per_epoch());
+}
 
 double Trainer::learning_rate_factor(int64_t step) const {
   return schedule_factor(job_.settings.schedule, step, warmup_steps_, total_steps_);

@@ -64,8 +64,8 @@ class Trainer {
   int64_t total_steps_, warmup_steps_;
   FlatOptimizer optimizer_;
   Progress progress_;
-  double log_clock_ = 0;      // seconds at the last log line
-  int64_t log_tokens_ = 0;    // tokens then
+  double log_clock_ = 0;    // seconds at the last log line
+  int64_t log_tokens_ = 0;  // tokens then
   int64_t steps_at_start_ = 0;
   double seconds_at_start_ = 0;
 };

@@ -18,7 +18,8 @@ inline std::filesystem::path golden_path() { return std::filesystem::path(PLUGTU
 /// One case: tensors and how far the peer itself is from float64.
 class Golden {
  public:
-  explicit Golden(const std::string& name) : tensors_(formats::SafetensorsFile::open(golden_path() / name / "golden.safetensors").tensors()) {
+  explicit Golden(const std::string& name)
+      : tensors_(formats::SafetensorsFile::open(golden_path() / name / "golden.safetensors").tensors()) {
     std::ifstream file(golden_path() / name / "case.json");
     case_ = nlohmann::json::parse(file);
   }
@@ -35,7 +36,8 @@ class Golden {
     const Tensor lengths = at(batch + "/lengths");
     std::vector<int64_t> rows(lengths.data_ptr<int64_t>(), lengths.data_ptr<int64_t>() + lengths.numel());
     std::vector<Tensor> positions;
-    for (const int64_t length : rows) positions.push_back(torch::arange(length));
+    for (const int64_t length : rows)
+      positions.push_back(torch::arange(length));
     return {at(batch + "/ids"), at(batch + "/types"), torch::cat(positions), Layout(rows)};
   }
 
@@ -44,19 +46,24 @@ class Golden {
   nlohmann::json case_;
 };
 
-inline double largest(const Tensor& tensor) { return tensor.numel() == 0 ? 0.0 : tensor.to(torch::kFloat64).abs().max().item<double>(); }
+inline double largest(const Tensor& tensor) {
+  return tensor.numel() == 0 ? 0.0 : tensor.to(torch::kFloat64).abs().max().item<double>();
+}
 
 /// |actual - golden| <= relative * max|golden| + 4 * rounding.
-inline ::testing::AssertionResult near(const Tensor& actual, const Tensor& golden, double rounding, double relative = 1e-5) {
+inline ::testing::AssertionResult near(const Tensor& actual, const Tensor& golden, double rounding,
+                                       double relative = 1e-5) {
   if (!actual.defined()) return ::testing::AssertionFailure() << "undefined tensor";
-  if (actual.sizes() != golden.sizes()) return ::testing::AssertionFailure() << "shape " << actual.sizes() << ", golden " << golden.sizes();
+  if (actual.sizes() != golden.sizes())
+    return ::testing::AssertionFailure() << "shape " << actual.sizes() << ", golden " << golden.sizes();
   const double difference = largest(actual.detach().to(torch::kFloat64) - golden.to(torch::kFloat64));
   const double allowed = relative * largest(golden) + 4 * rounding;
   if (difference <= allowed) return ::testing::AssertionSuccess();
   return ::testing::AssertionFailure() << "differs by " << difference << ", allowed " << allowed;
 }
 
-inline ::testing::AssertionResult near_golden(const Golden& golden, const std::string& key, const Tensor& actual, double relative = 1e-5) {
+inline ::testing::AssertionResult near_golden(const Golden& golden, const std::string& key, const Tensor& actual,
+                                              double relative = 1e-5) {
   auto result = near(actual, golden.at(key), golden.rounding(key), relative);
   return result ? result : result << " (" << key << ")";
 }

@@ -22,7 +22,8 @@ class FullGolden : public ::testing::TestWithParam<Case> {};
 TEST_P(FullGolden, LogitsLossAndEveryGradientEqualTransformers) {
   const Golden golden(GetParam().name);
   const auto model = tiny_model(GetParam().task, GetParam().labels);
-  for (auto& [name, parameter] : model->own_parameters()) parameter.set_requires_grad(true);
+  for (auto& [name, parameter] : model->own_parameters())
+    parameter.set_requires_grad(true);
   const model::Input input = golden.input("a");
   EXPECT_TRUE(near_golden(golden, "hidden", model->hidden(input)));
   const Tensor logits = model->forward(input);
@@ -54,7 +55,8 @@ TEST(Bert, Bfloat16AgreesWithTransformersWithinItsOwnRounding) {
   const Golden golden("full_bf16");
   const auto model = tiny_model();
   model->to(torch::kBFloat16);
-  for (auto& [name, parameter] : model->own_parameters()) parameter.set_requires_grad(true);
+  for (auto& [name, parameter] : model->own_parameters())
+    parameter.set_requires_grad(true);
   const Tensor logits = model->forward(golden.input("a"));
   EXPECT_TRUE(near_golden(golden, "logits", logits, 1e-2));
   const Tensor loss = model::task_loss(TaskKind::kClassification, logits, golden.at("a/labels"), 5);
@@ -72,13 +74,16 @@ TEST(Bert, FirstRowsOnlyGivesTheLogitsAndGradientsOfAllRows) {
   for (const bool first_rows_only : {false, true}) {
     const auto model = tiny_model();
     model->set_first_rows_only(first_rows_only);
-    for (auto& [name, parameter] : model->own_parameters()) parameter.set_requires_grad(true);
+    for (auto& [name, parameter] : model->own_parameters())
+      parameter.set_requires_grad(true);
     logits[first_rows_only] = model->forward(golden.input("b"));
     model::task_loss(TaskKind::kClassification, logits[first_rows_only], golden.at("b/labels"), 5).backward();
-    for (auto& [name, parameter] : model->own_parameters()) gradients[first_rows_only].push_back(parameter.grad());
+    for (auto& [name, parameter] : model->own_parameters())
+      gradients[first_rows_only].push_back(parameter.grad());
   }
   EXPECT_TRUE(testing::near(logits[1], logits[0], 0));
-  for (size_t i = 0; i < gradients[0].size(); ++i) EXPECT_TRUE(testing::near(gradients[1][i], gradients[0][i], 1e-7));
+  for (size_t i = 0; i < gradients[0].size(); ++i)
+    EXPECT_TRUE(testing::near(gradients[1][i], gradients[0][i], 1e-7));
 }
 
 TEST(Bert, PackedBatchEqualsEachSequenceAlone) {
@@ -88,8 +93,8 @@ TEST(Bert, PackedBatchEqualsEachSequenceAlone) {
   const Tensor packed = model->hidden(all);
   for (int64_t b = 0; b < all.layout.sequences(); ++b) {
     const int64_t begin = all.layout.offset(b), end = all.layout.offset(b + 1);
-    const model::Input alone{all.ids.slice(0, begin, end), all.types.slice(0, begin, end), all.positions.slice(0, begin, end),
-                             Layout({end - begin})};
+    const model::Input alone{all.ids.slice(0, begin, end), all.types.slice(0, begin, end),
+                             all.positions.slice(0, begin, end), Layout({end - begin})};
     EXPECT_TRUE(testing::near(model->hidden(alone), packed.slice(0, begin, end), 0)) << "sequence " << b;
   }
 }
@@ -105,8 +110,10 @@ TEST(Bert, AnUnpatchedModelWithANoOpPatchOnEverySiteGivesTheSameHiddenRows) {
   struct NoOpLinear final : LinearPatch {
     Tensor forward(const Tensor& x, const LinearNext& next) override { return next(x); }
   };
-  for (JunctionSite* site : model->all_junctions()) site->attach("noop", std::make_shared<NoOp>());
-  for (LinearSite* site : model->all_linear()) site->attach("noop", std::make_shared<NoOpLinear>());
+  for (JunctionSite* site : model->all_junctions())
+    site->attach("noop", std::make_shared<NoOp>());
+  for (LinearSite* site : model->all_linear())
+    site->attach("noop", std::make_shared<NoOpLinear>());
   EXPECT_TRUE(testing::near(model->hidden(golden.input("a")), bare, 0));
 }
 
@@ -124,7 +131,8 @@ TEST(Bert, TrainBaseNamesTheNearestParameter) {
     model->train_base("pooler.dense.wieght");
     FAIL();
   } catch (const Error& error) {
-    EXPECT_STREQ(error.what(), "model: there is no base parameter 'pooler.dense.wieght'; did you mean 'pooler.dense.weight'?");
+    EXPECT_STREQ(error.what(),
+                 "model: there is no base parameter 'pooler.dense.wieght'; did you mean 'pooler.dense.weight'?");
   }
 }
 

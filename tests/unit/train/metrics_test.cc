@@ -20,7 +20,8 @@ nlohmann::json golden() {
 
 Tensor matrix(const nlohmann::json& rows) {
   std::vector<Tensor> tensors;
-  for (const auto& row : rows) tensors.push_back(torch::tensor(row.get<std::vector<double>>(), torch::kFloat32));
+  for (const auto& row : rows)
+    tensors.push_back(torch::tensor(row.get<std::vector<double>>(), torch::kFloat32));
   return torch::stack(tensors);
 }
 
@@ -33,7 +34,8 @@ TEST(Metrics, EqualScikitLearnAndScipy) {
     Tensor targets;
     if (kind == TaskKind::kClassification) targets = torch::tensor(entry["targets"].get<std::vector<int64_t>>());
     if (kind == TaskKind::kMultiLabel) targets = matrix(entry["targets"]);
-    if (kind == TaskKind::kRegression) targets = torch::tensor(entry["targets"].get<std::vector<double>>(), torch::kFloat64);
+    if (kind == TaskKind::kRegression)
+      targets = torch::tensor(entry["targets"].get<std::vector<double>>(), torch::kFloat64);
     const Metrics metrics = compute_metrics(kind, matrix(entry["logits"]), targets, 0.25);
     EXPECT_EQ(metrics.at("loss"), 0.25);
     for (const auto& [name, value] : entry["metrics"].items()) {
@@ -43,19 +45,22 @@ TEST(Metrics, EqualScikitLearnAndScipy) {
       EXPECT_EQ(metrics.confusion, entry["confusion"].get<std::vector<std::vector<int64_t>>>());
     }
     std::vector<std::string> names;
-    for (const auto& value : metrics.values) names.push_back(value.first);
+    for (const auto& value : metrics.values)
+      names.push_back(value.first);
     EXPECT_EQ(names, metric_names(kind));
   }
 }
 
 TEST(Metrics, AnUnknownNameIsAnsweredWithTheNamesThereAre) {
-  const Metrics metrics = compute_metrics(TaskKind::kClassification, torch::ones({1, 2}), torch::zeros({1}, torch::kInt64), 0);
+  const Metrics metrics =
+      compute_metrics(TaskKind::kClassification, torch::ones({1, 2}), torch::zeros({1}, torch::kInt64), 0);
   try {
     metrics.at("acuracy");
     FAIL();
   } catch (const Error& error) {
     EXPECT_STREQ(error.what(),
-                 "eval.metric: there is no metric 'acuracy'; did you mean 'accuracy'?; metrics of this task: loss, accuracy, precision, "
+                 "eval.metric: there is no metric 'acuracy'; did you mean 'accuracy'?; metrics of this task: loss, "
+                 "accuracy, precision, "
                  "recall, f1, macro_f1");
   }
 }
@@ -63,10 +68,13 @@ TEST(Metrics, AnUnknownNameIsAnsweredWithTheNamesThereAre) {
 TEST(Schedule, FactorsEqualTransformers) {
   for (const auto& entry : golden()["schedules"]) {
     const std::string name = entry["schedule"];
-    const ScheduleKind kind = name == "linear" ? ScheduleKind::kLinear : name == "cosine" ? ScheduleKind::kCosine : ScheduleKind::kConstant;
+    const ScheduleKind kind = name == "linear"   ? ScheduleKind::kLinear
+                              : name == "cosine" ? ScheduleKind::kCosine
+                                                 : ScheduleKind::kConstant;
     const auto factors = entry["factors"].get<std::vector<double>>();
     for (size_t step = 0; step < factors.size(); ++step) {
-      EXPECT_NEAR(schedule_factor(kind, static_cast<int64_t>(step), entry["warmup_steps"], entry["total_steps"]), factors[step], 1e-12)
+      EXPECT_NEAR(schedule_factor(kind, static_cast<int64_t>(step), entry["warmup_steps"], entry["total_steps"]),
+                  factors[step], 1e-12)
           << name << " step " << step;
     }
   }

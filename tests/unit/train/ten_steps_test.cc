@@ -33,7 +33,8 @@ std::string delta_key(std::string name) {
       {std::regex(R"(adapter_up\.)"), "up_"},
       {std::regex(R"(adapterfusion\.(query|key|value)\.)"), "adapterfusion.$1_"},
   };
-  for (const auto& [pattern, with] : rules) name = std::regex_replace(name, pattern, with);
+  for (const auto& [pattern, with] : rules)
+    name = std::regex_replace(name, pattern, with);
   return name;
 }
 
@@ -44,11 +45,13 @@ ConfigNode node(const nlohmann::json& json) {
   if (json.is_string()) return {json.get<std::string>()};
   if (json.is_array()) {
     ConfigNode::Array array;
-    for (const auto& element : json) array.push_back(node(element));
+    for (const auto& element : json)
+      array.push_back(node(element));
     return {array};
   }
   ConfigNode table{ConfigNode::Table{}};
-  for (const auto& [key, value] : json.items()) table.set(key, node(value));
+  for (const auto& [key, value] : json.items())
+    table.set(key, node(value));
   return table;
 }
 
@@ -56,7 +59,8 @@ ConfigNode node(const nlohmann::json& json) {
 ConfigNode adapter_settings(const nlohmann::json& options) {
   ConfigNode table{ConfigNode::Table{}};
   for (const auto& [key, value] : options.items()) {
-    const bool skipped = value.is_null() || key == "cross_adapter" || key == "init_weights" || (value.is_array() && value.empty());
+    const bool skipped =
+        value.is_null() || key == "cross_adapter" || key == "init_weights" || (value.is_array() && value.empty());
     if (!skipped) table.set(key, node(value));
   }
   return table;
@@ -84,7 +88,8 @@ SourceRun source_run(const Golden& golden, const std::string& name, const nlohma
   run.methods.push_back({"adapter", "1.0.0", adapter_settings(options)});
   const std::string part = ".adapters." + name + ".";
   for (const auto& [key, tensor] : golden.tensors()) {
-    if (key.starts_with("fixed/") && key.find(part) != std::string::npos) run.tensors.emplace_back(delta_key(key.substr(6)), tensor.clone());
+    if (key.starts_with("fixed/") && key.find(part) != std::string::npos)
+      run.tensors.emplace_back(delta_key(key.substr(6)), tensor.clone());
   }
   return run;
 }
@@ -108,7 +113,8 @@ std::vector<plugin::LoadedStrategy> load_strategy(const Case& param, const Golde
   plugin::SearchPath search;
   search.plugin_path = {std::string(PLUGTUNE_BINARY_DIR) + "/lib/plugtune"};
   std::vector<plugin::LoadedStrategy> loaded;
-  loaded.push_back(plugin::load(plugin::Kind::kStrategy, param.strategy, search).create_strategy(ConfigView(settings, origin)));
+  loaded.push_back(
+      plugin::load(plugin::Kind::kStrategy, param.strategy, search).create_strategy(ConfigView(settings, origin)));
   return loaded;
 }
 
@@ -124,7 +130,8 @@ TEST_P(TenSteps, LossesNormsAndFinalValuesEqualThePeers) {
   }
   // Exactly the peer's trainables train, from its start.
   std::map<std::string, std::string> names;  // ours -> the peer's
-  for (const auto& entry : golden.description().at("trainable")) names[delta_key(entry.at("name"))] = entry.at("name");
+  for (const auto& entry : golden.description().at("trainable"))
+    names[delta_key(entry.at("name"))] = entry.at("name");
   const auto trainables = trainable_parameters(*model);
   ASSERT_EQ(trainables.size(), names.size());
   {
@@ -151,7 +158,8 @@ TEST_P(TenSteps, LossesNormsAndFinalValuesEqualThePeers) {
     loss.backward();
     losses[step] = loss.item<float>();
     norms[step] = optimizer.grad_norm();
-    optimizer.step(schedule_factor(ScheduleKind::kLinear, step, 2, 10), std::min(1.0, 1.0 / (optimizer.grad_norm() + 1e-6)));
+    optimizer.step(schedule_factor(ScheduleKind::kLinear, step, 2, 10),
+                   std::min(1.0, 1.0 / (optimizer.grad_norm() + 1e-6)));
     optimizer.zero_grad();
   }
   EXPECT_TRUE(near_golden(golden, "losses", losses, 2e-5));
@@ -161,21 +169,24 @@ TEST_P(TenSteps, LossesNormsAndFinalValuesEqualThePeers) {
     if (name.ends_with("key.bias") || name.ends_with("key_bias")) {
       // The softmax does not see a constant, so the exact gradient is 0, and Adam makes whole steps of the rounding noise on
       // either side: all that holds is that no value went further than the rates of ten steps add up to.
-      EXPECT_LE(testing::largest(optimizer.master(name) - golden.at(key)), 2 * golden.at("learning_rates").sum().item<double>()) << name;
+      EXPECT_LE(testing::largest(optimizer.master(name) - golden.at(key)),
+                2 * golden.at("learning_rates").sum().item<double>())
+          << name;
       continue;
     }
     EXPECT_TRUE(near_golden(golden, key, optimizer.master(name), 2e-5)) << name;
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Peers, TenSteps,
-                         ::testing::Values(Case{"full_classification", "full"}, Case{"lora_qv", "lora"}, Case{"lora_rslora", "lora"},
-                                           Case{"lora_all", "lora"}, Case{"lora_embedding", "lora"}, Case{"adapter_pfeiffer", "adapter"},
-                                           Case{"adapter_houlsby", "adapter"}, Case{"adapter_parallel", "adapter"},
-                                           Case{"adapter_scaled_parallel", "adapter"}, Case{"adapter_plus", "adapter"},
-                                           Case{"fusion_static", "adapterfusion"}, Case{"fusion_dynamic", "adapterfusion"},
-                                           Case{"fusion_houlsby", "adapterfusion"}, Case{"fusion_parallel", "adapterfusion"}),
-                         [](const auto& info) { return std::string(info.param.golden); });
+INSTANTIATE_TEST_SUITE_P(
+    Peers, TenSteps,
+    ::testing::Values(Case{"full_classification", "full"}, Case{"lora_qv", "lora"}, Case{"lora_rslora", "lora"},
+                      Case{"lora_all", "lora"}, Case{"lora_embedding", "lora"}, Case{"adapter_pfeiffer", "adapter"},
+                      Case{"adapter_houlsby", "adapter"}, Case{"adapter_parallel", "adapter"},
+                      Case{"adapter_scaled_parallel", "adapter"}, Case{"adapter_plus", "adapter"},
+                      Case{"fusion_static", "adapterfusion"}, Case{"fusion_dynamic", "adapterfusion"},
+                      Case{"fusion_houlsby", "adapterfusion"}, Case{"fusion_parallel", "adapterfusion"}),
+    [](const auto& info) { return std::string(info.param.golden); });
 
 }  // namespace
 }  // namespace plugtune::train
