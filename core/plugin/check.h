@@ -49,7 +49,7 @@ std::vector<CheckResult> run_checks_in_process(const std::string& path, const Ch
 
 /// What a strategy with its default settings leaves behind after a few steps on the model that plugins are checked with: for
 /// checking a strategy that starts from finished runs.
-SourceRun sample_run(const Plugin& plugin);
+SourceRun sample_run(const Plugin& plugin, uint64_t seed);
 
 /// In a child process: writes a result where run_checks() reads it.
 void report_result(int descriptor, const CheckResult& result);

@@ -179,13 +179,13 @@ double Trial::loss() {
       .item<double>();
 }
 
-SourceRun sample_run(const Plugin& plugin) {
+SourceRun sample_run(const Plugin& plugin, uint64_t seed) {
   const CheckOptions defaults;
   const CheckSubject subject{plugin.path(), defaults};
   const ConfigView settings = settings_view(subject, plugin, defaults.settings);
   plugin.create_strategy(settings);  // for what its defaults are
   Trial trial(subject, plugin);
-  trial.apply();
+  trial.apply(seed);
   trial.train(3);
   SourceRun run{plugin.name(), {{plugin.name(), plugin.version(), settings.resolved()}}, {}};
   for (const auto& [key, tensor] : delta_copy(trial))

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # outside_test.sh - installs plugtune into a temporary folder; there, outside the repository, builds the templates and two
-# methods against the installed SDK only; then the installed plugtune checks each.
+# methods against the installed SDK only; then the installed plugtune checks each, trains with it, reloads and merges.
 #
 #   outside_test.sh BUILD_DIRECTORY [SANITIZERS]
 set -euo pipefail
@@ -47,4 +47,22 @@ cmake -B build -DCMAKE_PREFIX_PATH="$prefix" "${flags[@]}" > configure.log 2>&1 
 cmake --build build > build.log 2>&1 || { cat build.log; exit 1; }
 "$prefix/bin/plugtune" check build/mine.strategy.so --only descriptor --only forward
 
-say "all of them build outside the repository and pass"
+# The unchanged host trains, saves, reloads and merges what it has never seen.
+cd "$work"
+cp -r "$here/../golden/tiny" tiny
+cp "$here/outside/experiment.toml" .
+export PLUGTUNE_PLUGIN_PATH=ia3/build:prefix/build:lines/build
+for method in ia3 prefix; do
+  say "training with $method, and evaluating the run again from its files"
+  "$prefix/bin/plugtune" train experiment.toml --quiet --set "strategy.plugin=$method" --set "run.name=$method"
+  loss=$("$prefix/bin/plugtune" eval "runs/$method" --json 2> /dev/null | grep -o '"loss":[^,]*' | cut -d: -f2)
+  grep -q "$loss" "runs/$method/report.json" || { echo "the reloaded run has loss $loss, which training did not have"; exit 1; }
+done
+say "merging ia3; prefix cannot be merged, and says why"
+"$prefix/bin/plugtune" merge runs/ia3 --output merged
+code=0
+"$prefix/bin/plugtune" merge runs/prefix --output merged-prefix 2> refused.txt || code=$?
+[[ $code == 2 && ! -e merged-prefix ]] || { echo "merging prefix ended with $code"; exit 1; }
+grep -qF "encoder.layer.0.attention.self.prefix: cannot be folded into the weights" refused.txt || { cat refused.txt; exit 1; }
+
+say "all of them build outside the repository, pass, train, reload and merge"

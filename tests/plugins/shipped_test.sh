@@ -1,0 +1,33 @@
+#!/usr/bin/env bash
+# shipped_test.sh - every plugin that plugtune comes with passes its own check, with its defaults and in its main variants.
+#
+#   shipped_test.sh BUILD_DIRECTORY
+set -euo pipefail
+build=$1
+plugtune=$build/bin/plugtune
+failed=0
+
+# check NAME [arguments]: prints what was found only when something is wrong.
+check() {
+  local output code=0
+  output=$("$plugtune" check "$@" --in-process) || code=$?
+  if ((code == 0)); then
+    echo "ok    $*: $(tail -1 <<< "$output")"
+  else
+    echo "FAIL  $*"
+    echo "$output"
+    failed=1
+  fi
+}
+
+for file in "$build"/lib/plugtune/*.so; do
+  check "$file"
+done
+check lora --settings 'targets = ["query", "ffn_down", "word_embeddings"]' --settings 'rank_stabilized = true' --settings 'dropout = 0.1'
+for config in double_seq_bn par_bn scaled_par_bn adapter_plus; do
+  check adapter --settings "config = \"$config\""
+done
+check full --settings 'freeze_layers = 1' --settings 'layer_decay = 0.9'
+check adapterfusion --settings 'sources = ["adapter:1", "adapter:2"]'
+check adapterfusion --settings 'sources = ["adapter:1", "adapter:2"]' --settings 'config = "static"'
+exit $failed
