@@ -22,12 +22,12 @@ class PieceWriter;
 struct TokenizerOptions {
   bool clean_text = true;
   bool lowercase = true;
-  std::optional<bool> strip_accents;  ///< not set: as `lowercase`
+  std::optional<bool> strip_accents = std::nullopt;  ///< not set: as `lowercase`
   bool tokenize_chinese_chars = true;
   int64_t max_input_chars_per_word = 100;
   std::string continuing_prefix = "##";
   std::string unk = "[UNK]", cls = "[CLS]", sep = "[SEP]", pad = "[PAD]", mask = "[MASK]";
-  std::vector<AddedToken> added_tokens;  ///< the five above are added by the tokenizer where they are missing
+  std::vector<AddedToken> added_tokens = {};  ///< the five above are added by the tokenizer where they are missing
 };
 
 /// What belongs to a run.

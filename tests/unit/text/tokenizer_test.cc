@@ -42,7 +42,7 @@ TEST(Tokenizer, PutsClsAndSepAroundTheTexts) {
 }
 
 TEST(Tokenizer, CountsWordsAndUnknownOnesOfTheWholeText) {
-  const Encoding e = tokenizer().encode("영화가 zz . 中 a[SEP]z", 4);
+  const Encoding e = tokenizer({.lowercase = false}).encode("영화가 zz . 中 a[SEP]z", 4);
   EXPECT_EQ(e.words, 7);  // 영화가, zz, ., 中, a, [SEP], z
   EXPECT_EQ(e.unknown, 2);
   EXPECT_TRUE(e.truncated);

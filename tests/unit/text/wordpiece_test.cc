@@ -70,7 +70,7 @@ TEST(WordPiece, TakesTheLongestPieceAndGoesOnBehindIt) {
   const WordPiece pieces(Vocabulary({"[UNK]", "un", "##aff", "##able", "una", "##ffa", "##ble", "##a", "영화", "##가"}),
                          "##", 0);
   EXPECT_EQ(match(pieces, "unaffable"), (std::vector<int32_t>{4, 5, 6}));
-  EXPECT_EQ(match(pieces, "unable"), (std::vector<int32_t>{0}));  // una, then no ##bl...: greedy does not go back
+  EXPECT_EQ(match(pieces, "unaff"), (std::vector<int32_t>{0}));  // una, then no ##ff: greedy does not go back to un
   EXPECT_EQ(match(pieces, "unaa"), (std::vector<int32_t>{4, 7}));
   EXPECT_EQ(match(pieces, "영화가"), (std::vector<int32_t>{8, 9}));
   EXPECT_EQ(match(pieces, "영가"), (std::vector<int32_t>{0}));
