@@ -36,7 +36,7 @@ step=report; step "4/5 $step: the two side by side"
 show $plugtune compare $run $run-lora
 
 step=predict; step "5/5 $step: two sentences it has not seen"
-printf '%s\n' '배우들 연기가 훌륭하고 이야기도 감동적이에요' '지루하고 돈이 아까운 영화였다' | show $plugtune predict $run
+printf '%s\n' '배우들 연기가 훌륭하고 이야기도 감동적이에요' '연기가 어색하고 전개가 느려서 지루했어요' | show $plugtune predict $run
 
 cat << END
 

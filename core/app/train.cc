@@ -63,6 +63,8 @@ Splits encode_splits(const Session& session) {
   if (choice != "none") {
     splits.evaluation = encode_split(session, choice == "test" ? Split::kTest : Split::kValidation);
     add(splits.evaluation->warnings);
+    const std::string shared = data::shared_texts_warning(splits.train, *splits.evaluation);
+    if (!shared.empty()) splits.notes.push_back(shared);
   }
   return splits;
 }

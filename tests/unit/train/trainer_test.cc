@@ -1,0 +1,170 @@
+// trainer_test.cc - the trainer's promises on the tiny model: micro-batches, early stopping, the best delta, checkpoints.
+#include "train/trainer.h"
+
+#include <gtest/gtest.h>
+
+#include <csignal>
+#include <filesystem>
+
+#include "support/golden.h"
+#include "train/delta.h"
+#include "train/interrupt.h"
+
+namespace plugtune::train {
+namespace {
+
+namespace fs = std::filesystem;
+
+/// Random texts whose first word says the label.
+data::EncodedSplit random_split(int64_t examples, uint64_t seed) {
+  torch::manual_seed(seed);
+  data::EncodedSplit split;
+  split.task.labels = {"a", "b", "c"};
+  split.texts.offsets = {0};
+  for (int64_t i = 0; i < examples; ++i) {
+    const int64_t length = torch::randint(2, 12, {1}).item<int64_t>(), label = torch::randint(3, {1}).item<int64_t>();
+    split.texts.ids.push_back(static_cast<int32_t>(10 + label));
+    for (int64_t j = 1; j < length; ++j) split.texts.ids.push_back(torch::randint(20, 100, {1}).item<int32_t>());
+    split.texts.offsets.push_back(static_cast<int64_t>(split.texts.ids.size()));
+    split.texts.first_lengths.push_back(static_cast<int32_t>(length));
+    split.labels.push_back(label);
+  }
+  return split;
+}
+
+class Recorder final : public Listener {
+ public:
+  void on_step(const StepReport& report) override {
+    steps.push_back(report);
+    if (raise_at == report.step) std::raise(SIGTERM);
+  }
+  void on_evaluation(const EvalReport& report) override { evaluations.push_back(report); }
+  void on_message(const std::string& line) override { messages.push_back(line); }
+  std::vector<StepReport> steps;
+  std::vector<EvalReport> evaluations;
+  std::vector<std::string> messages;
+  int64_t raise_at = -1;
+};
+
+class TrainerTest : public ::testing::Test {
+ protected:
+  TrainerTest() : train_(random_split(40, 1)), evaluation_(random_split(24, 2)) {
+    settings_.epochs = 4;
+    settings_.batch_size = 8;
+    settings_.learning_rate = 1e-3;
+    settings_.log_every = 1;
+  }
+
+  /// Full fine-tuning of the tiny model. The model that was trained is in model_.
+  TrainResult run(const CheckpointStore* checkpoints = nullptr, bool resume = false) {
+    model_ = testing::tiny_model();
+    for (const auto& [name, parameter] : model_->base_parameters()) model_->train_base(name);
+    for (auto& [name, parameter] : model_->own_parameters()) parameter.set_requires_grad(true);
+    torch::manual_seed(3);
+    Trainer trainer({*model_, methods_, train_, &evaluation_, checkpoints, recorder_, settings_, eval_, 42});
+    const TrainResult result = trainer.run(resume);
+    delta_ = trainer.delta();
+    return result;
+  }
+
+  double largest_difference(const NamedTensors& other) const {
+    double largest = 0;
+    for (const auto& [key, tensor] : delta_) {
+      if (key.ends_with("key.bias")) continue;  // its gradient is rounding noise (tests/golden/README.md)
+      largest = std::max(largest, testing::largest(tensor - other.at(key)));
+    }
+    return largest;
+  }
+
+  data::EncodedSplit train_, evaluation_;
+  Methods methods_;
+  TrainSettings settings_;
+  EvalSettings eval_;
+  Recorder recorder_;
+  std::shared_ptr<model::Bert> model_;
+  NamedTensors delta_;
+  fs::path folder_ = fs::temp_directory_path() / ("plugtune-trainer-" + std::to_string(::getpid()));
+};
+
+TEST_F(TrainerTest, MicroBatchesOfAnySizeGiveTheSameResult) {
+  run();
+  const NamedTensors whole = delta_;
+  settings_.micro_batch_tokens = 13;
+  run();
+  EXPECT_LT(largest_difference(whole), 2e-5);
+}
+
+TEST_F(TrainerTest, LearnsWhatTheFirstWordSays) {
+  settings_.epochs = 40;
+  const TrainResult result = run();
+  EXPECT_GT(result.epochs.back().eval.at("accuracy"), 0.9);
+  EXPECT_EQ(result.steps, 200);
+  EXPECT_EQ(recorder_.steps.size(), 200u);
+}
+
+TEST_F(TrainerTest, StopsWhenPatienceEvaluationsBroughtNothing) {
+  settings_.learning_rate = 0;
+  eval_.patience = 2;
+  const TrainResult result = run();
+  EXPECT_TRUE(result.stopped_early);
+  EXPECT_EQ(result.epochs.size(), 3u);  // the first is the best, two more do not improve
+  EXPECT_EQ(result.best_index, 0);
+}
+
+TEST_F(TrainerTest, KeepsTheDeltaOfTheBestEvaluation) {
+  const CheckpointStore checkpoints(folder_ / "checkpoints", 1);
+  settings_.learning_rate = 0.05;  // too high: later epochs are worse than some earlier one
+  settings_.epochs = 6;
+  eval_.keep_best = true;
+  eval_.metric = "loss";
+  const TrainResult result = run(&checkpoints);
+  EXPECT_TRUE(result.kept_best);
+  double lowest = result.epochs.front().eval.at("loss");
+  for (const EvalReport& report : result.epochs) lowest = std::min(lowest, report.eval.at("loss"));
+  EXPECT_EQ(result.epochs[static_cast<size_t>(result.best_index)].eval.at("loss"), lowest);
+  EXPECT_EQ(largest_difference(checkpoints.best()), 0);
+  fs::remove_all(folder_);
+}
+
+TEST_F(TrainerTest, KeepsTheNewestCheckpointsOnly) {
+  const CheckpointStore checkpoints(folder_ / "checkpoints", 2);
+  settings_.checkpoint_every.steps = 3;
+  run(&checkpoints);
+  std::vector<std::string> names;
+  for (const auto& entry : fs::directory_iterator(folder_ / "checkpoints")) names.push_back(entry.path().filename());
+  std::sort(names.begin(), names.end());
+  EXPECT_EQ(names, (std::vector<std::string>{"step-000018", "step-000020"}));
+  EXPECT_EQ(checkpoints.newest_step(), 20);
+  fs::remove_all(folder_);
+}
+
+TEST_F(TrainerTest, AnInterruptAtAnyStepResumesToTheSameBits) {
+  run();
+  const NamedTensors whole = delta_;
+  for (const int64_t step : {1, 5, 12, 19}) {
+    const CheckpointStore checkpoints(folder_ / "checkpoints", 1);
+    recorder_.raise_at = step;
+    note_interrupts();
+    EXPECT_THROW(run(&checkpoints), Interrupted) << step;
+    recorder_.raise_at = -1;
+    note_interrupts();
+    run(&checkpoints, /*resume=*/true);
+    EXPECT_EQ(recorder_.messages.back(), "resumed after step " + std::to_string(step) + " of 20");
+    for (const auto& [key, tensor] : delta_) EXPECT_TRUE(torch::equal(tensor, whole.at(key))) << key << " after " << step;
+    fs::remove_all(folder_);
+  }
+}
+
+TEST_F(TrainerTest, NumbersThatAreNotFiniteNameStepAndPlace) {
+  settings_.learning_rate = 1e30;
+  settings_.max_grad_norm = 0;
+  try {
+    run();
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_TRUE(std::string(error.what()).starts_with("training: the loss is not finite at step 2: ")) << error.what();
+  }
+}
+
+}  // namespace
+}  // namespace plugtune::train
