@@ -28,12 +28,12 @@ for ((n = 2; ; ++n)); do
   [[ -e $run ]] || break
   run=runs/quickstart-$n
 done
-step=train; step "3/5 $step: full fine-tuning, then low-rank updates: one experiment file and one plugin each"
+step=train; step "3/5 $step: full fine-tuning, then bottleneck adapters: one experiment file and one plugin each"
 show $plugtune train configs/nsmc/quickstart.toml --output $run
-show $plugtune train configs/nsmc/quickstart-lora.toml --output $run-lora
+show $plugtune train configs/nsmc/quickstart-adapter.toml --output $run-adapter
 
 step=report; step "4/5 $step: the two side by side"
-show $plugtune compare $run $run-lora
+show $plugtune compare $run $run-adapter
 
 step=predict; step "5/5 $step: two sentences it has not seen"
 printf '%s\n' '배우들 연기가 훌륭하고 이야기도 감동적이에요' '연기가 어색하고 전개가 느려서 지루했어요' | show $plugtune predict $run
@@ -42,7 +42,7 @@ cat << END
 
 quickstart: done in $((SECONDS / 60)) min $((SECONDS % 60)) s; the run is in $run
 Next:
-  another strategy        $plugtune train configs/nsmc/quickstart.toml --set 'strategy={plugin="adapter"}' --output runs/adapter
+  another strategy        $plugtune train configs/nsmc/quickstart-adapter.toml --set 'strategy={plugin="lora"}' --output runs/lora
   what plugins there are  $plugtune plugins
   every setting           $plugtune config configs/nsmc/quickstart.toml
   your own sentences      echo '...' | $plugtune predict $run
