@@ -29,7 +29,8 @@ const Json& only_of(const Json& component, const char* list) {
 /// Reads the file without its vocabulary, which goes straight into `vocabulary`: as JSON values, a hundred thousand
 /// tokens would be most of the time that loading a tokenizer takes.
 Json parse(const std::filesystem::path& file, const std::string& text, Vocabulary& vocabulary) {
-  std::array<std::string, 2> path;  // keys that lead to the current value
+  vocabulary.reserve(text.size() / 24, text.size() / 2);  // about what an entry takes, so that it grows once or never
+  std::array<std::string, 2> path;                        // keys that lead to the current value
   std::string token;
   const auto take = [&](int depth, Json::parse_event_t event, Json& parsed) {
     const bool in_vocabulary = depth == 3 && path[0] == "model" && path[1] == "vocab";

@@ -1,6 +1,7 @@
 // tokenize_lines.cc - ids of every line of a file, to be compared with tests/golden/tokenize_reference.py.
 //
 //   tokenize_lines MODEL_DIR FILE [--max-length N] [--pairs] [--threads N]    one {"ids":[..],"types":[..]} per line
+//   tokenize_lines MODEL_DIR FILE ... --save DIR                              also writes the tokenizer back
 //   tokenize_lines MODEL_DIR FILE ... --time                                  one line of JSON: tokens, best of 400 seconds
 //
 // A line ends at "\n" only; with --pairs its first tab separates two texts.
@@ -36,6 +37,7 @@ double seconds(const std::chrono::steady_clock::time_point& since) {
 
 int run(const std::vector<std::string>& arguments) {
   std::vector<std::string> places;
+  std::string save;
   int64_t max_length = int64_t{1} << 40;
   int threads = 1;
   bool pairs = false, time = false;
@@ -47,6 +49,8 @@ int run(const std::vector<std::string>& arguments) {
       time = true;
     } else if (arguments[i] == "--max-length" && has_value) {
       max_length = std::stoll(arguments[++i]);
+    } else if (arguments[i] == "--save" && has_value) {
+      save = arguments[++i];
     } else if (arguments[i] == "--threads" && has_value) {
       threads = std::stoi(arguments[++i]);
     } else {
@@ -54,7 +58,8 @@ int run(const std::vector<std::string>& arguments) {
     }
   }
   if (places.size() != 2) {
-    std::fputs("usage: tokenize_lines MODEL_DIR FILE [--max-length N] [--pairs] [--threads N] [--time]\n", stderr);
+    std::fputs("usage: tokenize_lines MODEL_DIR FILE [--max-length N] [--pairs] [--threads N] [--save DIR] [--time]\n",
+               stderr);
     return 2;
   }
   const auto start = std::chrono::steady_clock::now();
@@ -62,6 +67,7 @@ int run(const std::vector<std::string>& arguments) {
   const double load_seconds = seconds(start);
   for (const std::string& note : tokenizer.notes())
     std::fprintf(stderr, "%s\n", note.c_str());
+  if (!save.empty()) tokenizer.save(save);
   const std::string text = read_text_file(places[1]);
   const std::vector<TextPair> lines = lines_of(text, pairs);
 
