@@ -2,6 +2,7 @@
 #include "plugin/check_trial.h"
 
 #include <ATen/CPUGeneratorImpl.h>
+#include <ATen/Parallel.h>
 #include <torch/optim/adamw.h>
 #include <torch/utils.h>
 
@@ -82,6 +83,8 @@ bool same_bits(const Tensor& a, const Tensor& b) {
 
 Trial::Trial(const CheckSubject& subject, const Plugin& plugin, uint64_t seed)
     : strategy_(make_strategy(subject, plugin)) {
+  at::set_num_threads(
+      1);  // the model is far too small to share; on a busy machine threads would only wait for each other
   torch::manual_seed(seed);
   model_ = std::make_shared<model::Bert>(trial_options());
   model_->reset_parameters();
