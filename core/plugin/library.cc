@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
+#include <list>
 
 #include "plugin/guard.h"
 #include "plugtune/error.h"
@@ -47,9 +48,10 @@ const boost::dll::shared_library& open_library(const std::string& path) {
   using boost::dll::load_mode::rtld_local;
   using boost::dll::load_mode::rtld_now;
   const TerminateHandler handler(path);
+  // Kept to the end and beyond: graphs, exceptions and vtables of plugins outlive any scope. A list, so that references hold.
+  static auto& open = *new std::list<boost::dll::shared_library>();
   try {
-    // Leaked on purpose: graphs, exceptions and vtables of the plugin outlive any scope.
-    return *new boost::dll::shared_library(path, rtld_now | rtld_local);
+    return open.emplace_back(path, rtld_now | rtld_local);
   } catch (const boost::system::system_error& error) {
     throw Error(path + ": does not load: " + load_error(error.what()));
   }
