@@ -22,7 +22,7 @@ os.environ |= {"HF_HUB_OFFLINE": "1", "HF_HUB_DISABLE_PROGRESS_BARS": "1", "TRAN
 import torch
 from tokenizers import Tokenizer
 
-LEARNING_RATES = {"full": 3e-5, "lora": 5e-4, "head": 1e-3, "adapter": 5e-4}
+LEARNING_RATES = {"full": 3e-5, "lora": 5e-4, "head": 1e-2, "adapter": 5e-4}
 LABELS = 2
 
 
