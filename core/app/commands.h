@@ -21,6 +21,8 @@ int train_command(const Arguments& arguments);
 int eval_command(const Arguments& arguments);
 int predict_command(const Arguments& arguments);
 int merge_command(const Arguments& arguments);
+int import_command(const Arguments& arguments);
+int export_command(const Arguments& arguments);
 int compare_command(const Arguments& arguments);
 int plugins_command(const Arguments& arguments);
 int check_command(const Arguments& arguments);

@@ -25,6 +25,8 @@ constexpr Command kCommands[] = {
     {"eval", eval_command, "a finished run on a split"},
     {"predict", predict_command, "labels for lines of text"},
     {"merge", merge_command, "a finished run as a plain Hugging Face directory"},
+    {"import", import_command, "another library's adapter or checkpoint, to a run directory"},
+    {"export", export_command, "a finished run as another library's files"},
     {"compare", compare_command, "several runs side by side"},
     {"config", config_command, "an experiment with every default filled in, checked"},
     {"plugins", plugins_command, "the strategies and data sets that are found"},

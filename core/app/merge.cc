@@ -1,33 +1,8 @@
 // merge.cc - `plugtune merge`: a run as a plain Hugging Face directory, its delta in the weights.
-#include <fmt/format.h>
-
-#include <iostream>
-
 #include "app/command_line.h"
-#include "app/session.h"
-#include "data/batches.h"
+#include "app/merging.h"
 
 namespace plugtune::app {
-namespace {
-
-constexpr int64_t kSampleSequences = 32;
-
-/// Sequences of random words, of every length up to the model's reach: merging must not depend on what they say.
-model::Input sample(const Session& session) {
-  torch::manual_seed(1);
-  const int64_t longest = std::min<int64_t>(session.experiment.data.max_length, 64);
-  std::vector<int64_t> lengths;
-  std::vector<Tensor> positions;
-  for (int64_t i = 0; i < kSampleSequences; ++i) {
-    lengths.push_back(1 + i * (longest - 1) / (kSampleSequences - 1));
-    positions.push_back(torch::arange(lengths.back()));
-  }
-  const Layout layout(lengths);
-  return {torch::randint(session.model().info().vocabulary_size, {layout.rows()}),
-          torch::zeros({layout.rows()}, torch::kInt64), torch::cat(positions), layout};
-}
-
-}  // namespace
 
 int merge_command(const Arguments& arguments) {
   CommandLine line(
@@ -39,19 +14,9 @@ int merge_command(const Arguments& arguments) {
   if (!line.parse(arguments)) return kDone;
   if (!line.has("output")) throw Error("merge: --output DIR is required: the directory to write");
   const std::filesystem::path output = line.text("output");
-  if (std::filesystem::exists(output) && !std::filesystem::is_empty(output)) {
-    throw Error(fmt::format("merge: {} exists already; choose another --output, or remove it", output.string()));
-  }
-
+  check_output("merge", output);
   Session session = open_run(line.texts("run").front(), line.search_path());
-  torch::NoGradGuard no_grad;
-  const model::Input input = sample(session);
-  const Tensor before = session.methods.guard("forward()", [&] { return session.model().forward(input); });
-  session.methods.guard("fold()", [&] { session.model().fold(); });
-  const double difference = (session.model().forward(input) - before).abs().max().item<double>();
-  model::write_model(session.opened, output);
-  std::cout << fmt::format("{}: written; logits differ from the run's by at most {:.1e} on {} random sequences\n",
-                           output.string(), difference, kSampleSequences);
+  write_merged(session, output);
   return kDone;
 }
 

@@ -37,24 +37,6 @@ void start_threads(Experiment& experiment) {
   experiment.train.threads = at::get_num_threads();
 }
 
-void open_base(Session& session) {
-  const Experiment& experiment = session.experiment;
-  torch::manual_seed(static_cast<uint64_t>(experiment.run.seed));
-  session.opened = model::open_model(experiment.model.path, experiment.model.random_init, session.task);
-  session.tokenizer.emplace(text::Tokenizer::load(
-      session.opened.directory, {experiment.data.special_tokens_in_text, experiment.data.normalize_nfc}));
-  const ModelInfo& info = session.model().info();
-  if (session.tokenizer->size() > info.vocabulary_size) {
-    throw Error(fmt::format(
-        "{}: its tokenizer has {} words, the model's word embedding {} rows; they belong to different models",
-        experiment.model.path, session.tokenizer->size(), info.vocabulary_size));
-  }
-  if (experiment.data.max_length > info.max_positions) {
-    throw Error(fmt::format("data.max_length: must be at most {} (the positions of {}), got {}", info.max_positions,
-                            experiment.model.path, experiment.data.max_length));
-  }
-}
-
 /// Makes the strategies; `open_source` opens the runs that they start from.
 std::vector<plugin::LoadedStrategy> create_strategies(Session& session, const experiment::OpenRun& open_source) {
   std::vector<plugin::LoadedStrategy> strategies;
@@ -92,6 +74,30 @@ SourceRun open_and_remember(Session& session, const std::string& path) {
 }
 
 }  // namespace
+
+void open_base(Session& session) {
+  const Experiment& experiment = session.experiment;
+  torch::manual_seed(static_cast<uint64_t>(experiment.run.seed));
+  session.opened = model::open_model(experiment.model.path, experiment.model.random_init, session.task);
+  session.tokenizer.emplace(text::Tokenizer::load(
+      session.opened.directory, {experiment.data.special_tokens_in_text, experiment.data.normalize_nfc}));
+  const ModelInfo& info = session.model().info();
+  if (session.tokenizer->size() > info.vocabulary_size) {
+    throw Error(fmt::format(
+        "{}: its tokenizer has {} words, the model's word embedding {} rows; they belong to different models",
+        experiment.model.path, session.tokenizer->size(), info.vocabulary_size));
+  }
+  if (experiment.data.max_length > info.max_positions) {
+    throw Error(fmt::format("data.max_length: must be at most {} (the positions of {}), got {}", info.max_positions,
+                            experiment.model.path, experiment.data.max_length));
+  }
+}
+
+void attach_strategies(Session& session, const experiment::OpenRun& open_source) {
+  std::vector<plugin::LoadedStrategy> strategies = create_strategies(session, open_source);
+  session.experiment.throw_if_problems();
+  apply_strategies(session, std::move(strategies));
+}
 
 DeltaInfo Session::delta_info() const {
   DeltaInfo info;
@@ -160,14 +166,12 @@ Session open_run(const std::string& run, const plugin::SearchPath& search) {
         "exactly the weights that it was trained on",
         run, session.experiment.model.path, session.opened.fingerprint, info.base_fingerprint));
   }
-  std::vector<plugin::LoadedStrategy> strategies = create_strategies(session, [&](const std::string& path) {
+  attach_strategies(session, [&](const std::string& path) {
     for (const DeltaInfo::Source& source : info.sources) {
       if (source.path == path) return experiment::placeholder(source);
     }
     throw Error(fmt::format("{}: does not know the source run {}", paths.delta_info().string(), path));
   });
-  session.experiment.throw_if_problems();
-  apply_strategies(session, std::move(strategies));
   train::load_delta(session.model(), formats::SafetensorsFile::open(paths.delta_tensors()).tensors(),
                     paths.delta_tensors().string());
   session.model().eval();
@@ -189,6 +193,10 @@ void open_data(Session& session, const std::string& other) {
     table.set("path", {other.substr(colon + 1)});
     file.data.plugin = name;
     file.tables.set("data", table);
+  }
+  if (name == experiment::kNoData) {
+    throw Error(fmt::format("{}: was imported and has no data set of its own; name one with --data PLUGIN:PATH",
+                            file.run.name));
   }
   const auto plugin = plugin::load(plugin::Kind::kDataset, name, session.search);
   session.dataset.emplace(plugin.create_dataset(experiment::dataset_view(file)));

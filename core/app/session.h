@@ -42,6 +42,12 @@ Session open_experiment(experiment::Experiment experiment, const plugin::SearchP
 /// Throws Error when the base is not the one that the run was trained on.
 Session open_run(const std::string& run, const plugin::SearchPath& search);
 
+/// The stages of opening, for a command that fills a session in itself (experiment and task are set):
+/// model and tokenizer, torch seeded by run.seed;
+void open_base(Session& session);
+/// the experiment's strategies made and applied, their settings kept. @param open_source  opens the runs that they start from
+void attach_strategies(Session& session, const experiment::OpenRun& open_source);
+
 /// Opens the data set: that of the session's experiment, or "plugin:path".
 void open_data(Session& session, const std::string& other = "");
 

@@ -28,6 +28,9 @@ struct ModelSettings {
   bool random_init = false;  ///< init = "random": only the configuration and the vocabulary are read
 };
 
+/// data.plugin of a run that was imported: it has no data set.
+inline constexpr const char* kNoData = "none";
+
 /// [data], the host's part. The rest of the table is the plugin's.
 struct DataSettings {
   std::string plugin;
@@ -86,6 +89,9 @@ struct Experiment {
 /// Reads an experiment. @param overrides  each "key=value" of a --set, in order.
 /// Throws Error for a file that cannot be read or is not TOML; everything else is in `problems`.
 Experiment read_experiment(const std::filesystem::path& path, const std::vector<std::string>& overrides = {});
+
+/// The same from tables. @param file  how messages name them
+Experiment experiment_of(ConfigNode tables, const std::string& file);
 
 using OpenRun = std::function<SourceRun(const std::string& run)>;
 

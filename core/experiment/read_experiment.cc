@@ -259,18 +259,11 @@ void let_overrides_decide_the_length(ConfigNode& tables) {
 
 }  // namespace
 
-Experiment read_experiment(const std::filesystem::path& path, const std::vector<std::string>& overrides) {
+Experiment experiment_of(ConfigNode tables, const std::string& file) {
   Experiment experiment;
-  experiment.file = path.string();
+  experiment.file = file;
   experiment.host_tables = empty_table();
-  experiment.tables = read_toml(path);
-  for (const std::string& text : overrides) {
-    try {
-      apply_override(experiment.tables, text);
-    } catch (const Error& error) {
-      experiment.add_problems(error);
-    }
-  }
+  experiment.tables = std::move(tables);
   let_overrides_decide_the_length(experiment.tables);
   read_run(experiment);
   read_model(experiment);
@@ -280,6 +273,21 @@ Experiment read_experiment(const std::filesystem::path& path, const std::vector<
   read_train(experiment);
   read_eval(experiment);
   reject_unknown_tables(experiment);
+  return experiment;
+}
+
+Experiment read_experiment(const std::filesystem::path& path, const std::vector<std::string>& overrides) {
+  ConfigNode tables = read_toml(path);
+  std::vector<std::string> problems;
+  for (const std::string& text : overrides) {
+    try {
+      apply_override(tables, text);
+    } catch (const Error& error) {
+      problems.insert(problems.end(), error.problems().begin(), error.problems().end());
+    }
+  }
+  Experiment experiment = experiment_of(std::move(tables), path.string());
+  experiment.problems.insert(experiment.problems.begin(), problems.begin(), problems.end());
   return experiment;
 }
 

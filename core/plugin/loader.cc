@@ -151,7 +151,6 @@ LoadedStrategy Plugin::create_strategy_unchecked(const ConfigView& settings) con
   loaded.grouping = dynamic_cast<ParamGrouping*>(strategy);
   loaded.state = dynamic_cast<CustomState*>(strategy);
   loaded.reporter = dynamic_cast<Reporter*>(strategy);
-  loaded.exchange = dynamic_cast<Exchange*>(strategy);
   return loaded;
 }
 
@@ -170,6 +169,11 @@ LoadedDataset Plugin::create_dataset(const ConfigView& settings) const {
   LoadedDataset loaded = create_dataset_unchecked(settings);
   settings.reject_unknown();
   return loaded;
+}
+
+std::unique_ptr<Exchange> Plugin::create_exchange() const {
+  if (item_->create_exchange == nullptr) return nullptr;
+  return std::unique_ptr<Exchange>(call("constructor of its Exchange", [&] { return item_->create_exchange(); }));
 }
 
 void LoadedStrategy::apply(Model& model) const {

@@ -8,6 +8,7 @@
 #include "plugin/guard.h"
 #include "plugin/search.h"
 #include "plugtune/dataset.h"
+#include "plugtune/exchange.h"
 #include "plugtune/plugin.h"
 #include "plugtune/strategy.h"
 
@@ -42,6 +43,9 @@ class Plugin {
   LoadedStrategy create_strategy(const ConfigView& settings) const;
   LoadedDataset create_dataset(const ConfigView& settings) const;
 
+  /// Converts this strategy's deltas; null when it cannot.
+  std::unique_ptr<Exchange> create_exchange() const;
+
   /// The same without the host's own rejection of unknown keys: for `plugtune check`, which tells plugins that forget.
   LoadedStrategy create_strategy_unchecked(const ConfigView& settings) const;
   LoadedDataset create_dataset_unchecked(const ConfigView& settings) const;
@@ -73,7 +77,6 @@ struct LoadedStrategy {
   ParamGrouping* grouping = nullptr;
   CustomState* state = nullptr;
   Reporter* reporter = nullptr;
-  Exchange* exchange = nullptr;
 
   const std::string& name() const noexcept { return plugin.name(); }
   const std::string& version() const noexcept { return plugin.version(); }

@@ -56,6 +56,29 @@ class Full final : public plugtune::Strategy, public plugtune::ParamGrouping {
   std::map<std::string, double> rate_scales_;  // of the base parameters that train
 };
 
+/// A checkpoint whose weights differ from the base's: "hf", every weight of the encoder.
+class FullExchange final : public plugtune::Exchange {
+ public:
+  bool reads(const plugtune::ForeignAdapter& adapter) const override {
+    return adapter.format == "hf" && !adapter.tensors.empty();
+  }
+
+  plugtune::MethodDelta read(plugtune::ForeignAdapter&, plugtune::ForeignTensors& tensors,
+                             const plugtune::ExchangeBase& base) const override {
+    plugtune::MethodDelta delta{plugtune::ConfigNode{plugtune::ConfigNode::Table{}}, {}, {}};
+    for (const std::string& name : tensors.names())
+      delta.tensors.emplace_back(name, tensors.take(name, base.weight(name).sizes().vec()));
+    return delta;
+  }
+
+  plugtune::ForeignAdapter write(const plugtune::MethodDelta&, const std::string& format, const std::string&,
+                                 const plugtune::ExchangeBase&) const override {
+    throw plugtune::Error("strategy 'full': changes every weight, so it is no adapter and has no form in " + format +
+                          "; --format hf writes it as a plain model");
+  }
+};
+
 }  // namespace
 
-PLUGTUNE_STRATEGY(Full, "full", "1.0.0", "full fine-tuning: every parameter of the encoder trains", 0)
+PLUGTUNE_STRATEGY_AND_EXCHANGE(Full, FullExchange, "full", "1.0.0",
+                               "full fine-tuning: every parameter of the encoder trains", 0)

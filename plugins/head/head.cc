@@ -23,6 +23,28 @@ class Head final : public plugtune::Strategy {
   bool train_pooler_;
 };
 
+/// A classifier on top of its base: a Hugging Face checkpoint, or an AdapterHub head without an adapter.
+class HeadExchange final : public plugtune::Exchange {
+ public:
+  bool reads(const plugtune::ForeignAdapter& adapter) const override {
+    return adapter.format == "hf" && adapter.tensors.empty();
+  }
+
+  plugtune::MethodDelta read(plugtune::ForeignAdapter&, plugtune::ForeignTensors&,
+                             const plugtune::ExchangeBase&) const override {
+    return {plugtune::ConfigNode{plugtune::ConfigNode::Table{}}, {}, {}};  // the host takes the head over
+  }
+
+  plugtune::ForeignAdapter write(const plugtune::MethodDelta&, const std::string& format, const std::string& name,
+                                 const plugtune::ExchangeBase&) const override {
+    if (format != "adapterhub") {
+      throw plugtune::Error("strategy 'head': " + format +
+                            " has no files for a head without a method; --format hf writes it as a plain model");
+    }
+    return {"hf", name, plugtune::ConfigNode{plugtune::ConfigNode::Table{}}, {}, {}, {}};
+  }
+};
+
 }  // namespace
 
-PLUGTUNE_STRATEGY(Head, "head", "1.0.0", "only the head trains, the encoder is frozen", 0)
+PLUGTUNE_STRATEGY_AND_EXCHANGE(Head, HeadExchange, "head", "1.0.0", "only the head trains, the encoder is frozen", 0)

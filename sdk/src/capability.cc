@@ -15,7 +15,6 @@ AuxiliaryLoss::~AuxiliaryLoss() = default;
 ParamGrouping::~ParamGrouping() = default;
 CustomState::~CustomState() = default;
 Reporter::~Reporter() = default;
-Exchange::~Exchange() = default;
 Strategy::~Strategy() = default;
 
 }  // namespace v1

@@ -91,26 +91,5 @@ class PLUGTUNE_API Reporter {
   virtual std::vector<ReportTable> report_end() = 0;
 };
 
-/// A delta in the files of another library, as values: the host reads and writes the files.
-struct PLUGTUNE_API ForeignAdapter {
-  std::string format;  ///< "peft", "adapterhub"
-  std::string config;  ///< the text of its JSON configuration
-  std::vector<std::pair<std::string, Tensor>> tensors;
-};
-
-/// Of a Strategy: writes its delta as another library's adapter and takes one over.
-class PLUGTUNE_API Exchange {
- public:
-  virtual ~Exchange();
-  /// Formats that this delta, with these settings, can be written in.
-  virtual std::vector<std::string> formats() const = 0;
-  /// After apply(). Throws Error that says why when it cannot be said exactly in `format`.
-  virtual ForeignAdapter write_foreign(const std::string& format) const = 0;
-  /// The settings of this strategy that describe `adapter`, as TOML text of its own table. Throws Error if it is not ours.
-  virtual std::string settings_of(const ForeignAdapter& adapter) const = 0;
-  /// After apply() with those settings: takes the values over. Throws Error naming every tensor that is missing or too many.
-  virtual void read_foreign(const ForeignAdapter& adapter) = 0;
-};
-
 }  // namespace v1
 }  // namespace plugtune

@@ -9,6 +9,7 @@
 #include "plugtune/config.h"
 #include "plugtune/dataset.h"
 #include "plugtune/error.h"
+#include "plugtune/exchange.h"
 #include "plugtune/layout.h"
 #include "plugtune/model.h"
 #include "plugtune/plugin.h"

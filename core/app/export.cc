@@ -1,0 +1,68 @@
+// export.cc - `plugtune export`: a finished run as the files of another library.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <iostream>
+
+#include "app/command_line.h"
+#include "app/foreign.h"
+#include "app/merging.h"
+
+namespace plugtune::app {
+namespace {
+
+/// A name that AdapterHub's module names can contain.
+std::string adapter_name(const std::string& run) {
+  std::string name = run;
+  std::ranges::replace_if(name, [](char c) { return c == '.' || c == ',' || c == '/'; }, '_');
+  return name;
+}
+
+const char* how_to_load(const std::string& format) {
+  return format == "peft" ? "peft: PeftModel.from_pretrained(BertForSequenceClassification.from_pretrained(base), \"{}\")\n"
+                          : "adapters: BertAdapterModel.from_pretrained(base), then {}(\"{}\")\n";
+}
+
+}  // namespace
+
+int export_command(const Arguments& arguments) {
+  CommandLine line("export",
+                   "Writes a finished run as another library's files: an adapter with its head for peft or AdapterHub,\n"
+                   "or a plain Hugging Face directory with everything folded into the weights (as `plugtune merge`).",
+                   {"plugtune export runs/lora --format peft --output sentiment",
+                    "plugtune export runs/adapter --format adapterhub --name sentiment --output sentiment"});
+  line.positional("run")
+      .choice("format", {"peft", "adapterhub", "hf"}, "whose files")
+      .value("output", "DIR", "the directory to write")
+      .value("name", "NAME", "adapterhub: the adapter's name; without it, the run's")
+      .value("base-name", "NAME", "what the files call the base model; without it, the run's model.path")
+      .choice("files", {"bin", "safetensors"}, "adapterhub: which container; bin is what the library looks for first")
+      .plugin_path();
+  if (!line.parse(arguments)) return kDone;
+  if (!line.has("output")) throw Error("export: --output DIR is required: the directory to write");
+  const std::filesystem::path output = line.text("output");
+  check_output("export", output);
+  const std::string format = line.text("format");
+  Session session = open_run(line.texts("run").front(), line.search_path());
+  if (format == "hf") {
+    write_merged(session, output);
+    return kDone;
+  }
+  const std::string name = adapter_name(line.has("name") ? line.text("name") : session.experiment.run.name);
+  const std::string base = line.has("base-name") ? line.text("base-name") : session.experiment.model.path;
+  const exchange::ForeignFiles files = export_foreign(session, format, name, base);
+  exchange::write_foreign(output, files, line.text("files") == "safetensors");
+  for (const std::string& note : files.notes)
+    std::cout << "note  " << note << "\n";
+  const bool is_fusion = !files.adapters.front().members.empty();
+  std::cout << fmt::format("{}: written for {}\n", output.string(), format);
+  if (format == "peft") {
+    std::cout << fmt::format(fmt::runtime(how_to_load(format)), output.string());
+  } else {
+    std::cout << fmt::format(fmt::runtime(how_to_load(format)), is_fusion ? "load_adapter_setup" : "load_adapter",
+                             output.string());
+  }
+  return kDone;
+}
+
+}  // namespace plugtune::app

@@ -1,0 +1,218 @@
+// foreign.cc - runs from foreign directories and foreign directories from runs.
+#include "app/foreign.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "exchange/convert.h"
+#include "experiment/settle.h"
+#include "formats/bert_weights.h"
+#include "formats/model_directory.h"
+#include "plugtune/error.h"
+#include "train/delta.h"
+
+namespace plugtune::app {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr int64_t kMaxLength = 128;  // of the texts that an imported run reads, as far as the model reaches
+
+std::vector<std::string> split_labels(const std::string& text) {
+  std::vector<std::string> labels;
+  for (size_t begin = 0; begin <= text.size();) {
+    const size_t end = std::min(text.find(',', begin), text.size());
+    labels.push_back(text.substr(begin, end - begin));
+    if (labels.back().empty()) throw Error(fmt::format("--labels: a label is empty, got '{}'", text));
+    if (std::count(labels.begin(), labels.end(), labels.back()) > 1)
+      throw Error(fmt::format("--labels: '{}' is named twice", labels.back()));
+    begin = end + 1;
+  }
+  return labels;
+}
+
+/// What the head answers. Without a head the labels must be told.
+Task task_of(const exchange::ForeignFiles& files, const ImportOptions& options) {
+  Task task;
+  const auto at = files.head.find("classifier.weight");
+  const int64_t outputs = at == files.head.end() ? 0 : at->second.size(0);
+  task.kind = files.task.value_or(outputs == 1 ? TaskKind::kRegression : TaskKind::kClassification);
+  if (!options.labels.empty()) {
+    task.labels = split_labels(options.labels);
+    if (outputs != 0 && static_cast<int64_t>(task.labels.size()) != outputs) {
+      throw Error(fmt::format("--labels: {} must name {} labels, the outputs of its head, got {}", options.directory,
+                              outputs, task.labels.size()));
+    }
+  } else if (outputs == 0) {
+    throw Error(fmt::format("{}: has no head, so it says nothing of labels; name them with --labels A,B,...",
+                            options.directory));
+  } else {
+    task.labels = files.labels;
+    for (int64_t i = static_cast<int64_t>(task.labels.size()); i < outputs; ++i)
+      task.labels.push_back("LABEL_" + std::to_string(i));
+  }
+  if (task.kind == TaskKind::kRegression) task.labels.clear();
+  return task;
+}
+
+ConfigNode table(ConfigNode::Table entries) { return {std::move(entries)}; }
+
+/// The experiment of an imported run, all but its strategies.
+experiment::Experiment start_experiment(const ImportOptions& options, const exchange::ForeignFiles& files,
+                                        const std::string& base, const Task& task) {
+  const formats::BertConfig config = formats::read_bert_config(formats::resolve_model(base));
+  if (files.hidden_size != 0 && files.hidden_size != config.hidden_size) {
+    throw Error(fmt::format("{}: was made for a model of hidden size {}, {} has {}; it belongs to another base",
+                            options.directory, files.hidden_size, base, config.hidden_size));
+  }
+  const bool has_pooler = files.head.contains("pooler.dense.weight");
+  ConfigNode tables = table({
+      {"run", table({{"name", {options.run}}})},
+      {"model", table({{"path", {base}}})},
+      {"data", table({{"plugin", {std::string(experiment::kNoData)}},
+                      {"max_length", {std::min(kMaxLength, config.max_position_embeddings)}}})},
+      {"task", table({{"kind", {std::string(experiment::task_name(task.kind))}},
+                      {"train_pooler", {std::string(has_pooler ? "yes" : "no")}}})},
+  });
+  return experiment::experiment_of(std::move(tables), options.directory);
+}
+
+std::string base_of(const ImportOptions& options, const exchange::ForeignFiles& files) {
+  if (!options.model.empty()) return options.model;
+  if (files.base.empty()) {
+    throw Error(fmt::format("{}: does not say which base model it belongs to; name it with --model BASE",
+                            options.directory));
+  }
+  try {
+    formats::resolve_model(files.base);
+  } catch (const Error&) {
+    throw Error(fmt::format(
+        "{}: calls its base model '{}', which is neither a directory here nor in the Hugging Face cache; name it with "
+        "--model BASE",
+        options.directory, files.base));
+  }
+  return files.base;
+}
+
+ExchangeBase exchange_base(const Session& session) {
+  const model::Bert& bert = session.model();
+  return {bert.info(), [&bert, path = session.experiment.model.path](const std::string& name) {
+            for (const auto& [own, parameter] : bert.own_parameters())
+              if (own == name) return parameter.detach();
+            throw Error(fmt::format("{}: has no parameter '{}'", path, name));
+          }};
+}
+
+/// With another base than the checkpoint itself, all of the checkpoint's weights are what training changed.
+void add_weights_of_checkpoint(exchange::ForeignFiles& files, const ImportOptions& options) {
+  if (files.format != "hf" || options.model.empty()) return;
+  const auto weights =
+      formats::read_bert_weights(options.directory, formats::read_bert_config(options.directory)).encoder;
+  files.adapters.front().tensors.assign(weights.begin(), weights.end());
+}
+
+}  // namespace
+
+bool is_of_head(const Session& session, const std::string& delta_key) {
+  if (delta_key.starts_with("classifier.")) return true;
+  const auto& trained = session.model().trained_base();
+  return delta_key.starts_with("pooler.dense.") && trained.contains("pooler.dense.weight") &&
+         trained.contains("pooler.dense.bias") && session.experiment.task.train_pooler != experiment::TrainPooler::kNo;
+}
+
+ImportedRun import_foreign(const ImportOptions& options, const plugin::SearchPath& search) {
+  exchange::ForeignFiles files = exchange::read_foreign(options.directory);
+  ImportedRun imported;
+  imported.format = files.format;
+  Session& session = imported.session;
+  session.search = search;
+  session.task = task_of(files, options);
+  const std::string base = base_of(options, files);
+  session.experiment = start_experiment(options, files, base, session.task);
+  open_base(session);
+  if (session.opened.new_pooler && !files.head.contains("pooler.dense.weight")) {
+    throw Error(fmt::format(
+        "{}: needs the pooler of its base, and {} has none; the pooler that it was trained with was not saved",
+        options.directory, base));
+  }
+  add_weights_of_checkpoint(files, options);
+
+  const std::vector<exchange::ImportedMethod> methods =
+      exchange::import_methods(files, exchange::find_converters(search), exchange_base(session), options.directory);
+  formats::NamedTensors delta = files.head;
+  std::vector<std::pair<std::string, SourceRun>> sources;
+  ConfigNode::Array strategies;
+  for (const exchange::ImportedMethod& method : methods) {
+    ConfigNode settings = table({{"plugin", {method.plugin.name()}}});
+    for (const auto& [key, node] : std::get<ConfigNode::Table>(method.delta.settings.value))
+      settings.set(key, node);
+    strategies.push_back(std::move(settings));
+    delta.insert(method.delta.tensors.begin(), method.delta.tensors.end());
+    for (const auto& [path, run] : method.delta.sources) {
+      session.sources.push_back(experiment::describe(path, run));
+      sources.emplace_back(path, run);
+    }
+  }
+  ConfigNode tables = session.experiment.tables;
+  tables.set("strategy", strategies.size() == 1 ? strategies.front() : ConfigNode{strategies});
+  session.experiment = experiment::experiment_of(std::move(tables), options.directory);
+  attach_strategies(session, [&](const std::string& path) {
+    for (const auto& [name, run] : sources)
+      if (name == path) return run;
+    throw Error(fmt::format("{}: has no member '{}'", options.directory, path));
+  });
+  imported.notes = files.notes;
+  if (files.head.empty()) {
+    for (const auto& [name, parameter] : session.model().own_parameters())
+      if (name.starts_with("classifier.")) delta.emplace(name, parameter);
+    imported.notes.push_back(fmt::format("{} has no head: a new one is made, which has to be trained", options.directory));
+  }
+  train::load_delta(session.model(), delta, options.directory);
+  session.model().eval();
+  ConfigNode data = table({{"plugin", {std::string(experiment::kNoData)}}});
+  session.resolved = experiment::resolved(session.experiment, data, session.strategy_settings);
+  return imported;
+}
+
+exchange::ForeignFiles export_foreign(const Session& session, const std::string& format, const std::string& name,
+                                      const std::string& base) {
+  const auto& strategies = session.methods.all();
+  const std::string& run = session.experiment.run.name;
+  if (strategies.size() != 1) {
+    throw Error(fmt::format("{}: was tuned with {} strategies; {} files hold one method", run, strategies.size(), format));
+  }
+  const auto& strategy = strategies.front();
+  const std::unique_ptr<Exchange> converter = strategy.plugin.create_exchange();
+  if (!converter) {
+    throw Error(fmt::format("{}: strategy '{}' has no form in the files of other libraries; where it can be folded, "
+                            "--format hf writes a plain model",
+                            run, strategy.name()));
+  }
+  exchange::ForeignFiles files;
+  files.format = format;
+  files.name = name;
+  files.base = base;
+  files.hidden_size = session.model().info().hidden_size;
+  files.task = session.task.kind;
+  files.labels = session.opened.config.labels;
+  MethodDelta delta;
+  delta.settings = session.strategy_settings.front();
+  for (const auto& [key, tensor] : train::collect_delta(session.model())) {
+    const Tensor value = tensor.detach();
+    if (is_of_head(session, key)) {
+      files.head.emplace(key, value);
+    } else {
+      delta.tensors.emplace_back(key, value);
+    }
+  }
+  for (const experiment::DeltaInfo::Source& source : session.sources)
+    delta.sources.emplace_back(source.path, experiment::placeholder(source));
+  files.adapters.push_back(plugin::guard_settings(strategy.plugin.subject(), "write()", [&] {
+    return converter->write(delta, format, name, exchange_base(session));
+  }));
+  files.notes = files.adapters.front().notes;
+  return files;
+}
+
+}  // namespace plugtune::app

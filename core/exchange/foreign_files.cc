@@ -1,0 +1,71 @@
+// foreign_files.cc - which library a directory is of.
+#include "exchange/foreign_files.h"
+
+#include <fmt/format.h>
+
+#include "exchange/adapterhub.h"
+#include "exchange/json_config.h"
+#include "exchange/peft.h"
+#include "formats/atomic_file.h"
+#include "formats/bert_weights.h"
+#include "plugtune/error.h"
+
+namespace plugtune::exchange {
+namespace {
+
+constexpr const char* kClassifier = "BertForSequenceClassification";
+
+/// A checkpoint with a classification head: a base that nothing is added to, and a head.
+ForeignFiles read_checkpoint(const std::filesystem::path& directory) {
+  const formats::BertConfig config = formats::read_bert_config(directory);
+  const formats::BertWeights weights = formats::read_bert_weights(directory, config);
+  if (weights.head.empty()) {
+    throw Error(fmt::format("{}: is a model without a classification head; there is nothing to import, name it as "
+                            "model.path of an experiment",
+                            directory.string()));
+  }
+  ForeignFiles files;
+  files.format = "hf";
+  files.name = directory.filename().string();
+  files.base = directory.string();
+  files.hidden_size = config.hidden_size;
+  files.head = weights.head;
+  files.labels = config.labels;
+  files.task = config.labels.size() == 1                                   ? TaskKind::kRegression
+               : config.problem_type == "multi_label_classification" ? TaskKind::kMultiLabel
+                                                                     : TaskKind::kClassification;
+  ForeignAdapter adapter;
+  adapter.format = files.format;
+  adapter.config = config_from(config_json(config, kClassifier));
+  files.adapters.push_back(std::move(adapter));
+  return files;
+}
+
+}  // namespace
+
+ForeignFiles read_foreign(const std::filesystem::path& directory) {
+  if (!std::filesystem::is_directory(directory)) {
+    const char* what = std::filesystem::exists(directory) ? "is not a directory" : "not found";
+    throw Error(fmt::format("{}: {}; expected the directory that another library saved (working directory: {})",
+                            directory.string(), what, std::filesystem::current_path().string()));
+  }
+  if (is_peft(directory)) return read_peft(directory);
+  if (is_adapterhub(directory)) return read_adapterhub(directory);
+  if (std::filesystem::exists(directory / "config.json")) return read_checkpoint(directory);
+  throw Error(fmt::format(
+      "{}: is of no library that is known here; expected adapter_config.json (peft or AdapterHub), "
+      "adapter_fusion_config.json, adapter_setup.json or head_config.json (AdapterHub), or config.json (Hugging Face)",
+      directory.string()));
+}
+
+void write_foreign(const std::filesystem::path& directory, const ForeignFiles& files, bool safetensors) {
+  formats::AtomicDirectory building(directory);
+  if (files.format == "peft") {
+    write_peft(building, files);
+  } else {
+    write_adapterhub(building, files, safetensors);
+  }
+  building.commit();
+}
+
+}  // namespace plugtune::exchange

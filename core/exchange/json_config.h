@@ -1,0 +1,30 @@
+#pragma once
+// json_config.h - foreign JSON files as settings and back.
+
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "plugtune/config.h"
+
+namespace plugtune::exchange {
+
+/// An object in a JSON file. Throws Error: not there, not JSON, no object.
+nlohmann::json read_object(const std::filesystem::path& file);
+
+/// Keys with null are left out: they are not set.
+ConfigNode config_from(const nlohmann::json& json);
+/// The reverse; an empty string becomes null, at every depth.
+nlohmann::json json_from(const ConfigNode& config);
+
+/// As Python's json.dumps(indent=2, sort_keys=True) writes it.
+std::string python_json(const nlohmann::json& json);
+
+/// A string of an object. Throws Error when it is missing, unless there is a fallback, or of another type.
+std::string string_of(const nlohmann::json& object, const std::string& key, const std::string& subject);
+std::string string_of(const nlohmann::json& object, const std::string& key, const std::string& subject,
+                      const std::string& fallback);
+int64_t integer_of(const nlohmann::json& object, const std::string& key, const std::string& subject, int64_t fallback);
+bool boolean_of(const nlohmann::json& object, const std::string& key, const std::string& subject, bool fallback);
+
+}  // namespace plugtune::exchange
