@@ -22,6 +22,7 @@ int eval_command(const Arguments& arguments);
 int predict_command(const Arguments& arguments);
 int merge_command(const Arguments& arguments);
 int import_command(const Arguments& arguments);
+int inspect_command(const Arguments& arguments);
 int export_command(const Arguments& arguments);
 int compare_command(const Arguments& arguments);
 int plugins_command(const Arguments& arguments);

@@ -27,6 +27,7 @@ constexpr Command kCommands[] = {
     {"merge", merge_command, "a finished run as a plain Hugging Face directory"},
     {"import", import_command, "another library's adapter or checkpoint, to a run directory"},
     {"export", export_command, "a finished run as another library's files"},
+    {"inspect", inspect_command, "what a file or directory of weights is, and where it can go"},
     {"compare", compare_command, "several runs side by side"},
     {"config", config_command, "an experiment with every default filled in, checked"},
     {"plugins", plugins_command, "the strategies and data sets that are found"},

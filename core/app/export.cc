@@ -18,9 +18,15 @@ std::string adapter_name(const std::string& run) {
   return name;
 }
 
-const char* how_to_load(const std::string& format) {
-  return format == "peft" ? "peft: PeftModel.from_pretrained(BertForSequenceClassification.from_pretrained(base), \"{}\")\n"
-                          : "adapters: BertAdapterModel.from_pretrained(base), then {}(\"{}\")\n";
+/// The line of Python that reads what was written.
+std::string how_to_load(const exchange::ForeignFiles& files, const std::string& directory) {
+  if (files.format == "peft")
+    return fmt::format("PeftModel.from_pretrained(BertForSequenceClassification.from_pretrained(base), \"{}\")", directory);
+  const ForeignAdapter& adapter = files.adapters.front();
+  const char* call = !adapter.members.empty()          ? "load_adapter_setup"
+                     : adapter.format == "adapterhub" ? "load_adapter"
+                                                      : "load_head";
+  return fmt::format("BertAdapterModel.from_pretrained(base).{}(\"{}\")", call, directory);
 }
 
 }  // namespace
@@ -29,7 +35,7 @@ int export_command(const Arguments& arguments) {
   CommandLine line("export",
                    "Writes a finished run as another library's files: an adapter with its head for peft or AdapterHub,\n"
                    "or a plain Hugging Face directory with everything folded into the weights (as `plugtune merge`).",
-                   {"plugtune export runs/lora --format peft --output sentiment",
+                   {"plugtune export runs/quickstart --format peft --output sentiment",
                     "plugtune export runs/adapter --format adapterhub --name sentiment --output sentiment"});
   line.positional("run")
       .choice("format", {"peft", "adapterhub", "hf"}, "whose files")
@@ -54,14 +60,8 @@ int export_command(const Arguments& arguments) {
   exchange::write_foreign(output, files, line.text("files") == "safetensors");
   for (const std::string& note : files.notes)
     std::cout << "note  " << note << "\n";
-  const bool is_fusion = !files.adapters.front().members.empty();
-  std::cout << fmt::format("{}: written for {}\n", output.string(), format);
-  if (format == "peft") {
-    std::cout << fmt::format(fmt::runtime(how_to_load(format)), output.string());
-  } else {
-    std::cout << fmt::format(fmt::runtime(how_to_load(format)), is_fusion ? "load_adapter_setup" : "load_adapter",
-                             output.string());
-  }
+  std::cout << fmt::format("{}: written; in {}: {}\n", output.string(), format == "peft" ? "peft" : "adapters",
+                           how_to_load(files, output.string()));
   return kDone;
 }
 

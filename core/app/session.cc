@@ -67,7 +67,13 @@ void apply_strategies(Session& session, std::vector<plugin::LoadedStrategy> stra
   }
 }
 
-SourceRun open_and_remember(Session& session, const std::string& path) {
+SourceRun open_and_remember(Session& session, const std::string& path, const DeltaInfo* start) {
+  // A run that goes on from another needs no source again: its values are in that run's delta.
+  for (const DeltaInfo::Source& source : start != nullptr ? start->sources : std::vector<DeltaInfo::Source>{}) {
+    if (source.path != path) continue;
+    session.sources.push_back(source);
+    return experiment::placeholder(source);
+  }
   SourceRun run = experiment::open_source_run(path, session.opened.fingerprint);
   session.sources.push_back(experiment::describe(path, run));
   return run;
@@ -117,6 +123,35 @@ DeltaInfo Session::delta_info() const {
   return info;
 }
 
+/// What training starts from: the delta of the run that run.from names. Its strategies where the experiment names none.
+DeltaInfo open_start(Session& session) {
+  Experiment& file = session.experiment;
+  const DeltaInfo info = experiment::read_delta_info(experiment::finished_run(file.run.from).delta_info());
+  if (session.task.kind != info.task || session.task.labels != info.labels) {
+    throw Error(fmt::format("run.from: {} was trained with labels {}, the data set has {}", file.run.from,
+                            join(info.labels), join(session.task.labels)));
+  }
+  if (session.opened.fingerprint != info.base_fingerprint) {
+    throw Error(fmt::format("run.from: {} was trained on another base: its delta belongs to fingerprint {:.12} ({}), "
+                            "{} has {:.12}",
+                            file.run.from, info.base_fingerprint, info.base_path, file.model.path,
+                            session.opened.fingerprint));
+  }
+  if (info.head_pooler && file.task.train_pooler == experiment::TrainPooler::kAuto)
+    file.task.train_pooler = experiment::TrainPooler::kYes;
+  if (!file.strategies.empty()) return info;
+  for (size_t i = 0; i < info.strategies.size(); ++i) {
+    const std::string subject = info.strategies.size() == 1 ? "strategy" : fmt::format("strategy[{}]", i);
+    file.strategies.push_back({info.strategies[i].name, info.strategies[i].settings, subject});
+  }
+  return info;
+}
+
+void load_start(Session& session) {
+  const std::filesystem::path file = experiment::RunPaths(session.experiment.run.from).delta_tensors();
+  train::load_delta(session.model(), formats::SafetensorsFile::open(file).tensors(), file.string());
+}
+
 Session open_experiment(Experiment experiment, const plugin::SearchPath& search) {
   Session session;
   session.search = search;
@@ -137,11 +172,12 @@ Session open_experiment(Experiment experiment, const plugin::SearchPath& search)
                                     train::metric_names(session.task.kind));
     });
   if (session.dataset) gather(file, [&] { open_base(session); });
-  std::vector<plugin::LoadedStrategy> strategies =
-      create_strategies(session, [&](const std::string& run) { return open_and_remember(session, run); });
-  file.throw_if_problems();
-
-  apply_strategies(session, std::move(strategies));
+  std::optional<DeltaInfo> start;
+  if (session.opened.bert && !file.run.from.empty()) gather(file, [&] { start = open_start(session); });
+  attach_strategies(session, [&](const std::string& run) {
+    return open_and_remember(session, run, start ? &*start : nullptr);
+  });
+  if (start) load_start(session);
   session.resolved = experiment::resolved(file, data_settings, session.strategy_settings);
   return session;
 }

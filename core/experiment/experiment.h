@@ -20,6 +20,7 @@ namespace plugtune::experiment {
 struct RunSettings {
   std::string name;  ///< of the run directory
   int64_t seed = 42;
+  std::string from{};  ///< a finished run whose delta training starts from; "": none
 };
 
 /// [model]
@@ -70,7 +71,7 @@ struct Experiment {
   ModelSettings model;
   DataSettings data;
   TaskSettings task;
-  std::vector<StrategySettings> strategies;
+  std::vector<StrategySettings> strategies;  ///< empty: those of run.from
   train::TrainSettings train;  ///< threads from [run]
   train::EvalSettings eval;    ///< metric "auto" until settled
   EvalChoices eval_choices;

@@ -99,6 +99,7 @@ void read_run(Experiment& experiment) {
                                experiment.run.name + "\"");
   }
   experiment.run.seed = table->integer("seed", experiment.run.seed, 0);
+  if (table->has("from")) experiment.run.from = table->string("from", "");
   experiment.train.threads = static_cast<int>(table->integer("threads", 0, 0, 1024));
   table.done();
 }
@@ -150,6 +151,7 @@ void read_strategy(Experiment& experiment, const ConfigNode& table, const std::s
 void read_strategies(Experiment& experiment) {
   experiment.host_tables.set("strategy", empty_table());  // its place in the resolved file
   const ConfigNode* node = experiment.tables.find("strategy");
+  if (node == nullptr && !experiment.run.from.empty()) return;  // those of that run
   if (node == nullptr || std::holds_alternative<ConfigNode::Table>(node->value)) {
     return read_strategy(experiment, node != nullptr ? *node : empty_table(), "strategy");
   }

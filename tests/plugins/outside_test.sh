@@ -36,8 +36,8 @@ build_and_check() {
 
 build_and_check rescale strategy "$prefix/share/plugtune/template/strategy"
 build_and_check lines dataset "$prefix/share/plugtune/template/dataset" --data sample
-build_and_check ia3 strategy "$here/outside/ia3"
-build_and_check prefix strategy "$here/outside/prefix"
+build_and_check my_ia3 strategy "$here/outside/my_ia3"
+build_and_check my_prefix strategy "$here/outside/my_prefix"
 
 say "renaming the template as its README says"
 cp -r "$prefix/share/plugtune/template/strategy" "$work/mine"
@@ -51,18 +51,18 @@ cmake --build build > build.log 2>&1 || { cat build.log; exit 1; }
 cd "$work"
 cp -r "$here/../golden/tiny" tiny
 cp "$here/outside/experiment.toml" .
-export PLUGTUNE_PLUGIN_PATH=ia3/build:prefix/build:lines/build
-for method in ia3 prefix; do
+export PLUGTUNE_PLUGIN_PATH=my_ia3/build:my_prefix/build:lines/build
+for method in my_ia3 my_prefix; do
   say "training with $method, and evaluating the run again from its files"
   "$prefix/bin/plugtune" train experiment.toml --quiet --set "strategy.plugin=$method" --set "run.name=$method"
   loss=$("$prefix/bin/plugtune" eval "runs/$method" --json 2> /dev/null | grep -o '"loss":[^,]*' | cut -d: -f2)
   grep -q "$loss" "runs/$method/report.json" || { echo "the reloaded run has loss $loss, which training did not have"; exit 1; }
 done
 say "merging ia3; prefix cannot be merged, and says why"
-"$prefix/bin/plugtune" merge runs/ia3 --output merged
+"$prefix/bin/plugtune" merge runs/my_ia3 --output merged
 code=0
-"$prefix/bin/plugtune" merge runs/prefix --output merged-prefix 2> refused.txt || code=$?
+"$prefix/bin/plugtune" merge runs/my_prefix --output merged-prefix 2> refused.txt || code=$?
 [[ $code == 2 && ! -e merged-prefix ]] || { echo "merging prefix ended with $code"; exit 1; }
-grep -qF "encoder.layer.0.attention.self.prefix: cannot be folded into the weights" refused.txt || { cat refused.txt; exit 1; }
+grep -qF "encoder.layer.0.attention.self.my_prefix: cannot be folded into the weights" refused.txt || { cat refused.txt; exit 1; }
 
 say "all of them build outside the repository, pass, train, reload and merge"

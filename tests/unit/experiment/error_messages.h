@@ -33,7 +33,7 @@ inline std::vector<Mistake> mistakes() {
        {"train.lerning_rate: unknown key; did you mean 'learning_rate'? " + kTrainKeys + " (experiment.toml:5)"}},
       {with("[run]\ncolour = 1\n"),
        {},
-       {"run.colour: unknown key; keys of [run]: name, seed, threads (experiment.toml:5)"}},
+       {"run.colour: unknown key; keys of [run]: name, seed, from, threads (experiment.toml:5)"}},
       {with("[trian]\nepochs = 2\n"),
        {},
        {"trian: unknown table; did you mean 'train'? tables of an experiment: run, model, data, task, strategy, train, "

@@ -1,4 +1,4 @@
-// ia3.cc - learned factors on keys, values and the feed-forward's inner activations. Liu et al. 2022, arXiv:2205.05638
+// my_ia3.cc - learned factors on keys, values and the feed-forward's inner activations. Liu et al. 2022, arXiv:2205.05638
 // (the paper's and peft's convention: in the feed-forward the *input* of the second layer is scaled).
 #include "plugtune/plugtune.h"
 
@@ -42,13 +42,13 @@ class Ia3 final : public plugtune::Strategy {
   }
   void apply(plugtune::Model& model) override {
     for (plugtune::LinearSite* site : model.linears(outputs_))
-      site->attach("ia3", std::make_shared<OutputScale>(*site));
+      site->attach("my_ia3", std::make_shared<OutputScale>(*site));
     for (plugtune::LinearSite* site : model.linears(inputs_))
-      site->attach("ia3", std::make_shared<InputScale>(*site));
+      site->attach("my_ia3", std::make_shared<InputScale>(*site));
   }
 
  private:
   plugtune::Selector outputs_, inputs_;
 };
 
-PLUGTUNE_STRATEGY(Ia3, "ia3", "1.0.0", "factors on keys, values and feed-forward", 0)
+PLUGTUNE_STRATEGY(Ia3, "my_ia3", "1.0.0", "factors on keys, values and feed-forward", 0)

@@ -1,4 +1,4 @@
-// prefix.cc - n learned keys and values per layer in front of every sequence's own; real positions are not shifted.
+// my_prefix.cc - n learned keys and values per layer in front of every sequence's own; real positions are not shifted.
 // Li and Liang 2021, arXiv:2101.00190, in its flat form (no network behind the rows), as in P-Tuning v2.
 #include "plugtune/plugtune.h"
 
@@ -32,7 +32,7 @@ class Prefix final : public plugtune::Strategy {
   }
   void apply(plugtune::Model& model) override {
     for (int64_t layer = 0; layer < model.info().layers; ++layer)
-      model.attention(layer).attach("prefix", std::make_shared<PrefixPatch>(model.info(), length_));
+      model.attention(layer).attach("my_prefix", std::make_shared<PrefixPatch>(model.info(), length_));
   }
 
  private:
@@ -40,5 +40,5 @@ class Prefix final : public plugtune::Strategy {
 };
 
 // Attention is spread over the new rows as well, so the output changes at once.
-PLUGTUNE_STRATEGY(Prefix, "prefix", "1.0.0", "learned keys and values in front of each layer's",
+PLUGTUNE_STRATEGY(Prefix, "my_prefix", "1.0.0", "learned keys and values in front of each layer's",
                   PLUGTUNE_FLAG_NOT_IDENTITY)
