@@ -1,141 +1,100 @@
-// lora.cc - Low-rank update of linear weights: y = W x + b + s B A drop(x), s = alpha / r.   Hu et al. 2021, arXiv:2106.09685
+// lora.cc - Low-rank update of linear weights: y = W x + b + s B A drop(x), s = alpha / r.
 //
-// rsLoRA: s = alpha / sqrt(r), Kalajdzievski 2023, arXiv:2312.03732. The word embedding: E[ids] + s (A^T)[ids] B^T.
-// Names of options and numbers as in peft 0.21.
-#include <algorithm>
-#include <cmath>
-
-#include "plugtune/plugtune.h"
+// Hu et al. 2021, arXiv:2106.09685.
+// rsLoRA: s = alpha / sqrt(r), Kalajdzievski 2023, arXiv:2312.03732. DoRA: Liu et al. 2024, arXiv:2402.09353.
+#include "exchange.h"
+#include "patches.h"
+#include "settings.h"
 
 namespace {
 
 using plugtune::ConfigView;
+using plugtune::EmbeddingSite;
 using plugtune::LinearSite;
-using plugtune::LowRankOptions;
 using plugtune::Role;
 using plugtune::Selector;
-using torch::Tensor;
-
-class LoraPatch final : public plugtune::LinearPatch, public plugtune::Foldable {
- public:
-  LoraPatch(const LinearSite& site, const LowRankOptions& options)
-      : update_(std::make_shared<plugtune::LowRankLinear>(site.in_features(), site.out_features(), options)) {
-    register_module("update", update_);
-  }
-  Tensor forward(const Tensor& x, const plugtune::LinearNext& next) override { return update_->add_to(next(x), x); }
-  void fold(Tensor& weight, Tensor&) const override { update_->merge(weight); }
-
- private:
-  std::shared_ptr<plugtune::LowRankLinear> update_;
-};
-
-class LoraEmbeddingPatch final : public plugtune::TokenPatch, public plugtune::FoldableEmbedding {
- public:
-  LoraEmbeddingPatch(const plugtune::EmbeddingSite& site, const LowRankOptions& options)
-      : update_(std::make_shared<plugtune::LowRankEmbedding>(site.weight.size(0), site.weight.size(1), options)) {
-    register_module("update", update_);
-  }
-  Tensor forward(const plugtune::TokenIn& in, const plugtune::TokenNext& next) override {
-    return update_->add_to(next(in), in.ids);
-  }
-  void fold(Tensor& weight) const override { update_->merge(weight); }
-  bool row_wise() const override { return true; }
-
- private:
-  std::shared_ptr<plugtune::LowRankEmbedding> update_;
-};
-
-constexpr Role kEncoderLinears[] = {Role::kQuery,           Role::kKey,   Role::kValue,
-                                    Role::kAttentionOutput, Role::kFfnUp, Role::kFfnDown};
-
-constexpr Role kOthers[] = {Role::kPooler, Role::kClassifier, Role::kWordEmbeddings};
-
-/// `ranks = { query = 16 }`: numbers for single roles.
-std::map<std::string, double> numbers_by_role(const ConfigView& config, const std::string& key) {
-  std::vector<std::string> roles;
-  for (const Role role : kEncoderLinears)
-    roles.emplace_back(plugtune::role_name(role));
-  for (const Role role : kOthers)
-    roles.emplace_back(plugtune::role_name(role));
-  const auto numbers = config.numbers(key);
-  for (const auto& [role, number] : numbers) {
-    if (std::find(roles.begin(), roles.end(), role) != roles.end()) continue;
-    const std::string hint = plugtune::did_you_mean(role, roles);
-    config.problem(key, "there is no role '" + role + "'" + (hint.empty() ? "; " : hint + " ") +
-                            "roles: " + plugtune::join(roles));
-  }
-  return numbers;
-}
+using plugtune::SiteInfo;
+using plugtune::lora::LoraSettings;
 
 class Lora final : public plugtune::Strategy {
  public:
-  explicit Lora(const ConfigView& config)
-      : selector_(config.selector({"query", "value"})),
-        layers_(config.string("layers", "")),
-        bias_(config.choice("bias", "none", {"none", "all", "lora_only"})),
-        name_(config.string("name", "lora")) {
-    defaults_.rank = config.integer("rank", 8, /*min=*/1);
-    defaults_.alpha = config.number("alpha", 16);
-    defaults_.dropout = config.number("dropout", 0, 0, 0.999999);
-    defaults_.rank_stabilized = config.boolean("rank_stabilized", false);
-    const bool is_gaussian = config.choice("init", "kaiming", {"kaiming", "gaussian"}) == "gaussian";
-    defaults_.init = is_gaussian ? plugtune::LowRankInit::kGaussian : plugtune::LowRankInit::kKaiming;
-    ranks_ = numbers_by_role(config, "ranks");
-    alphas_ = numbers_by_role(config, "alphas");
-    for (const auto& [role, rank] : ranks_) {
-      if (rank >= 1 && rank == std::floor(rank)) continue;
-      config.problem("ranks", "must be whole numbers of at least 1, got " + c10::str(rank) + " for '" + role + "'");
-    }
-    config.reject_unknown();
-  }
+  explicit Lora(const ConfigView& config) : config_(config), settings_(config) {}
 
   void apply(plugtune::Model& model) override {
-    plugtune::EmbeddingSite& words = model.word_embeddings();
-    const auto is_linear = [&](const Selector& target) {
-      return std::ranges::any_of(model.all_linear(), [&](LinearSite* site) { return target.matches(site->info()); });
-    };
-    std::vector<std::string> linear_targets;
-    bool is_word_target = false;
-    for (const std::string& target : selector_.targets()) {
-      // Alone, without layers: the embedding is in none of them.
-      const Selector alone({target});
-      const bool is_word = alone.matches(words.info());
-      is_word_target |= is_word;
-      if (target == "all-linear") {
-        for (const Role role : kEncoderLinears)
-          linear_targets.emplace_back(plugtune::role_name(role));
-      } else if (!is_word || is_linear(alone)) {
-        linear_targets.push_back(target);
-      }
+    check_excluded(model);
+    std::vector<SiteInfo> patched;
+    EmbeddingSite& words = model.word_embeddings();
+    if (settings_.chooses(words.info())) {
+      attach_to(words);
+      patched.push_back(words.info());
     }
-    if (is_word_target) {
-      words.attach(name_, std::make_shared<LoraEmbeddingPatch>(words, options(Role::kWordEmbeddings)));
-    }
-    for (LinearSite* site : model.linears({linear_targets, layers_, selector_.subject()})) {
-      site->attach(name_, std::make_shared<LoraPatch>(*site, options(site->info().role)));
+    for (LinearSite* site : model.linears({linear_targets(model), settings_.layers, settings_.subject})) {
+      if (settings_.excludes(site->info())) continue;
+      attach_to(*site);
+      patched.push_back(site->info());
       const bool is_classifier = site->info().role == Role::kClassifier;  // trains anyway: the host's business
-      if (bias_ == "lora_only" && !is_classifier) model.train_base(site->info().path + ".bias");
+      if (settings_.bias == "lora_only" && !is_classifier) model.train_base(site->info().path + ".bias");
     }
-    for (const auto& [name, parameter] : model.base_parameters()) {
-      if (bias_ == "all" && name.ends_with(".bias")) model.train_base(name);
-    }
+    check_numbers("ranks", settings_.ranks, patched);
+    check_numbers("alphas", settings_.alphas, patched);
+    if (settings_.bias != "all") return;
+    for (const auto& [name, parameter] : model.base_parameters())
+      if (name.ends_with(".bias")) model.train_base(name);
   }
 
  private:
-  LowRankOptions options(Role role) const {
-    LowRankOptions own = defaults_;
-    if (const auto rank = ranks_.find(plugtune::role_name(role)); rank != ranks_.end())
-      own.rank = static_cast<int64_t>(rank->second);
-    if (const auto alpha = alphas_.find(plugtune::role_name(role)); alpha != alphas_.end()) own.alpha = alpha->second;
-    return own;
+  /// Targets without those that mean the word embedding alone: that no linear layer matches them is no mistake.
+  std::vector<std::string> linear_targets(plugtune::Model& model) const {
+    std::vector<std::string> targets;
+    for (const std::string& target : settings_.targets) {
+      const Selector alone({target});
+      const bool is_word = alone.matches(model.word_embeddings().info());
+      const bool is_linear =
+          std::ranges::any_of(model.all_linear(), [&](const LinearSite* site) { return alone.matches(site->info()); });
+      if (!is_word || is_linear) targets.push_back(target);
+    }
+    return targets;
   }
 
-  Selector selector_;
-  std::string layers_, bias_, name_;
-  LowRankOptions defaults_;
-  std::map<std::string, double> ranks_, alphas_;  // of single roles
+  void attach_to(LinearSite& site) const {
+    const plugtune::LowRankOptions options = settings_.options(site.info());
+    if (settings_.dora) {
+      site.attach(settings_.name, std::make_shared<plugtune::lora::DoraPatch>(site, options));
+    } else {
+      site.attach(settings_.name, std::make_shared<plugtune::lora::LoraPatch>(site, options));
+    }
+  }
+
+  void attach_to(EmbeddingSite& words) const {
+    if (settings_.dora) {
+      throw config_.error("dora",
+                          "is of linear layers only, and the targets name the word embedding; give it a "
+                          "[[strategy]] of its own without dora");
+    }
+    words.attach(settings_.name,
+                 std::make_shared<plugtune::lora::LoraEmbeddingPatch>(words, settings_.options(words.info())));
+  }
+
+  void check_excluded(plugtune::Model& model) const {
+    for (const std::string& target : settings_.exclude.targets()) {
+      if (Selector({target}).matches(model.word_embeddings().info())) continue;
+      model.linears({{target}, "", settings_.exclude.subject()});
+    }
+  }
+
+  void check_numbers(const char* key, const plugtune::lora::SiteNumbers& numbers,
+                     const std::vector<SiteInfo>& patched) const {
+    const std::string unmatched = numbers.unmatched(patched);
+    if (unmatched.empty()) return;
+    throw config_.error(key, "'" + unmatched + "' matches none of the targets; their paths look like '" +
+                                 (patched.empty() ? "" : patched.back().path) + "'");
+  }
+
+  ConfigView config_;
+  LoraSettings settings_;
 };
 
 }  // namespace
 
-PLUGTUNE_STRATEGY(Lora, "lora", "1.0.0", "low-rank updates of linear layers and the word embedding", 0)
+PLUGTUNE_STRATEGY_AND_EXCHANGE(Lora, plugtune::lora::LoraExchange, "lora", "1.0.0",
+                               "low-rank updates of linear layers and the word embedding", 0)

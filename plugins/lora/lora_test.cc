@@ -1,5 +1,5 @@
 // lora_test.cc - LoRA against peft, folding, targets, and every message.
-#include "support/strategy.h"
+#include "foreign_file.h"
 
 namespace plugtune {
 namespace {
@@ -121,6 +121,35 @@ TEST(Lora, RanksAndAlphasOfSingleRoles) {
   EXPECT_EQ(update(Role::kKey)->scale(), 3);
 }
 
+TEST(Lora, ExcludedSitesStayBare) {
+  const std::string layer0 = "encoder.layer.0.", layer1 = "encoder.layer.1.";
+  EXPECT_EQ(patched_paths({{"exclude", {"value"}}}),
+            std::vector<std::string>({layer0 + "attention.self.query", layer1 + "attention.self.query"}));
+  EXPECT_EQ(patched_paths({{"targets", {"word_embeddings", "all-linear"}},
+                           {"exclude", {"word_embeddings", "/.*layer.0.*/", "encoder.layer.1.*.dense", "query"}}}),
+            std::vector<std::string>(
+                {layer1 + "attention.self.key", layer1 + "attention.self.value", layer1 + "attention.output.dense"}));
+}
+
+TEST(Lora, TheNarrowestKeyGivesASiteItsRank) {
+  const std::string query0 = "encoder.layer.0.attention.self.query";
+  const auto model =
+      tuned({{"targets", {"query", "key"}},
+             {"rank", 8},
+             {"ranks", {{"query", 1}, {"/.*1.*query/", 2}, {"*.*.*.*.*.query", 3}, {query0, 4}, {"/.*key/", 5}}}});
+  const auto rank = [&](Role role, int64_t layer) {
+    return model->linear(role, layer)
+        .patches()
+        .front()
+        .second->named_children()["update"]
+        ->as<LowRankLinear>()
+        ->a.size(0);
+  };
+  EXPECT_EQ(rank(Role::kQuery, 0), 4);  // its path
+  EXPECT_EQ(rank(Role::kQuery, 1), 3);  // a glob, before the expression and the role
+  EXPECT_EQ(rank(Role::kKey, 1), 5);
+}
+
 TEST(Lora, BiasTrainsOnRequest) {
   const auto biases = [](const char* bias) { return tuned({{"bias", bias}})->trained_base(); };
   EXPECT_TRUE(biases("none").empty());
@@ -153,7 +182,7 @@ TEST(Lora, SaysWhatIsWrongWithItsSettings) {
       {{{"rnak", 4}},
        "strategy.rnak: unknown key; did you mean 'rank'? keys of strategy 'lora': targets, layers, bias, name, rank, "
        "alpha, dropout, "
-       "rank_stabilized, init, ranks, alphas"},
+       "rank_stabilized, init, ranks, alphas, exclude, dora"},
       {{{"rank", 0}, {"dropout", 1}, {"init", "xavier"}},
        "strategy.rank: must be at least 1, got 0\n"
        "strategy.dropout: must be between 0 and 0.999999, got 1\n"
@@ -164,10 +193,75 @@ TEST(Lora, SaysWhatIsWrongWithItsSettings) {
       {{{"ranks", {{"querry", 2}}}},
        "strategy.ranks: there is no role 'querry'; did you mean 'query'? " + roles + ", word_embeddings"},
       {{{"ranks", {{"query", 2.5}}}}, "strategy.ranks: must be whole numbers of at least 1, got 2.5 for 'query'"},
+      {{{"ranks", {{"encoder.layer.7.*.query", 2}}}},
+       "strategy.ranks: 'encoder.layer.7.*.query' matches none of the targets; their paths look like "
+       "'encoder.layer.1.attention.self.value'"},
+      {{{"alphas", {{"/(/", 2}}}},
+       "strategy.alphas: '/(/' is not a regular expression: Mismatched '(' and ')' in regular expression"},
+      {{{"exclude", {"quary"}}}, "strategy.exclude: no linear layer has role 'quary'; did you mean 'query'? " + roles},
+      {{{"dora", true}, {"targets", {"word_embeddings"}}},
+       "strategy.dora: is of linear layers only, and the targets name the word embedding; give it a [[strategy]] of "
+       "its "
+       "own without dora"},
       {{{"bias", "some"}}, "strategy.bias: must be one of none, all, lora_only, got \"some\""},
   };
   for (const auto& [settings, text] : cases)
     EXPECT_EQ(error_of([&] { tuned(settings); }), text);
+}
+
+TEST(Dora, GradientsEqualPeft) {
+  lora_test::Foreign file("lora_dora", "peft");
+  const auto model = lora_test::model_of(file.read(), file.head);
+  testing::train_head(*model);
+  const Tensor logits = model->forward(file.golden.input("a"));
+  model::task_loss(TaskKind::kClassification, logits, file.golden.at("a/labels"), 5).backward();
+  const std::map<std::string, Tensor> ours = testing::trainables(*model);
+  size_t compared = 0;
+  for (const auto& [key, tensor] : file.golden.tensors()) {
+    if (!key.starts_with("grad/")) continue;
+    const std::string name = std::regex_replace(testing::delta_key(key.substr(5)),
+                                                std::regex(R"(\.lora_magnitude_vector$)"), ".lora.magnitude");
+    ASSERT_TRUE(ours.contains(name)) << name;
+    EXPECT_TRUE(near_golden(file.golden, key, ours.at(name).grad()));
+    ++compared;
+  }
+  EXPECT_EQ(compared, ours.size());
+}
+
+TEST(Dora, StartsAsTheIdentityToTheBit) {
+  const Golden golden("lora_qv");
+  const Tensor bare = tiny_model()->forward(golden.input("a"));
+  EXPECT_TRUE(torch::equal(tuned({{"dora", true}, {"targets", "all-linear"}})->forward(golden.input("a")), bare));
+}
+
+TEST(Dora, PackedBatchEqualsEachSequenceAlone) {
+  lora_test::Foreign file("lora_dora", "peft");
+  const auto model = lora_test::model_of(file.read(), file.head);
+  testing::train_head(*model);
+  testing::expect_packed_equals_alone(*model);
+}
+
+TEST(Dora, UnderDropoutBothProductsSeeTheSameDroppedInput) {
+  // y = W x + b + (c - 1) W drop(x) + c s B A drop(x), as peft: it computes the base again from the dropped input.
+  lora_test::Foreign file("lora_dora", "peft");
+  MethodDelta delta = file.read();
+  delta.settings.set("dropout", {0.5});
+  const auto model = lora_test::model_of(delta, file.head);
+  model->train();
+  torch::NoGradGuard no_grad;
+  LinearSite& site = model->linear(Role::kQuery, 0);
+  const auto patch = site.patches().front().second;
+  const auto update = patch->named_children()["update"]->as<LowRankLinear>();
+  const Tensor x = torch::randn({7, 32});
+  torch::manual_seed(5);
+  const Tensor y = site.forward(x);
+  torch::manual_seed(5);
+  const Tensor seen = torch::dropout(x, 0.5, /*train=*/true);
+  const Tensor merged = site.weight + update->delta();
+  const Tensor c = patch->named_parameters()["magnitude"] / merged.norm(2, 1);
+  const Tensor expected = torch::linear(x, site.weight, site.bias) + (c - 1) * torch::linear(seen, site.weight) +
+                          c * torch::linear(seen, update->delta());
+  EXPECT_TRUE(testing::near(y, expected, 0, 1e-5));
 }
 
 }  // namespace

@@ -10,13 +10,13 @@ peers=${PLUGTUNE_CACHE:-$HOME/.cache/plugtune}/peers
 export OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE=1 PYTHONHASHSEED=0
 
 "$here/../../scripts/peers.sh"
-[ $# -gt 0 ] || set -- tiny transformers peft loralib tokenizer metrics adapters
+[ $# -gt 0 ] || set -- tiny transformers peft peft_variants loralib tokenizer metrics adapters adapters_lora
 for name in "$@"; do
   script=$here/generate_$name.py
   [ -f "$script" ] ||
-    { echo "regenerate: unknown generator '$name'; generators: tiny, transformers, peft, loralib, adapters, tokenizer, metrics" >&2; exit 2; }
+    { echo "regenerate: unknown generator '$name'; generators: tiny, transformers, peft, peft_variants, loralib, adapters, adapters_lora, tokenizer, metrics" >&2; exit 2; }
   environment=hf
-  [ "$name" = adapters ] && environment=adapters
+  [[ $name = adapters* ]] && environment=adapters
   echo "regenerate: $name (environment $environment)"
   "$peers/$environment/bin/python" "$script"
 done

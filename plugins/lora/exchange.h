@@ -1,0 +1,21 @@
+#pragma once
+// exchange.h - LoRA in the files of peft (0.21) and AdapterHub's library (adapters 1.3).
+
+#include "plugtune/plugtune.h"
+
+namespace plugtune::lora {
+
+class LoraExchange final : public Exchange {
+ public:
+  bool reads(const ForeignAdapter& adapter) const override;
+  MethodDelta read(ForeignAdapter& adapter, ForeignTensors& tensors, const ExchangeBase& base) const override;
+  ForeignAdapter write(const MethodDelta& delta, const std::string& format, const std::string& name,
+                       const ExchangeBase& base) const override;
+};
+
+MethodDelta read_peft(ForeignAdapter& adapter, ForeignTensors& tensors, const ExchangeBase& base);
+ForeignAdapter write_peft(const MethodDelta& delta, const ExchangeBase& base);
+MethodDelta read_adapterhub(ForeignAdapter& adapter, ForeignTensors& tensors, const ExchangeBase& base);
+ForeignAdapter write_adapterhub(const MethodDelta& delta, const std::string& name, const ExchangeBase& base);
+
+}  // namespace plugtune::lora

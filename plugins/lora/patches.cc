@@ -1,0 +1,49 @@
+// patches.cc - LoRA and DoRA around a span; numbers as in peft 0.21.
+#include "patches.h"
+
+namespace plugtune::lora {
+
+LoraPatch::LoraPatch(const LinearSite& site, const LowRankOptions& options)
+    : update_(std::make_shared<LowRankLinear>(site.in_features(), site.out_features(), options)) {
+  register_module("update", update_);
+}
+
+LoraEmbeddingPatch::LoraEmbeddingPatch(const EmbeddingSite& site, const LowRankOptions& options)
+    : update_(std::make_shared<LowRankEmbedding>(site.weight.size(0), site.weight.size(1), options)) {
+  register_module("update", update_);
+}
+
+DoraPatch::DoraPatch(const LinearSite& site, const LowRankOptions& options)
+    : site_(site),
+      dropout_(options.dropout),
+      update_(std::make_shared<LowRankLinear>(site.in_features(), site.out_features(), options)) {
+  register_module("update", update_);
+  magnitude_ = register_parameter("magnitude", row_norm().clone());
+}
+
+Tensor DoraPatch::row_norm() const {
+  // Without a gradient: section 4.3 of the paper takes the norm as a constant: less memory, no less accuracy.
+  torch::NoGradGuard no_grad;
+  const Tensor& like = update_->a;
+  const Tensor merged = torch::addmm(site_.weight.to(like.dtype()), update_->b, like, /*beta=*/1, update_->scale());
+  return torch::linalg_vector_norm(merged, /*ord=*/2, /*dim=*/{1});  // (out)
+}
+
+Tensor DoraPatch::forward(const Tensor& x, const LinearNext& next) {
+  const Tensor c = magnitude_ / row_norm();  // (out)
+  const Tensor y = next(x);                  // (N, out)
+  // Under dropout peft drops the input of both products, but keeps W x + b of the whole input beside them.
+  const bool drops = is_training() && dropout_ > 0;
+  const Tensor seen = drops ? torch::dropout(x, dropout_, /*train=*/true) : x;
+  const Tensor base = drops ? torch::linear(seen, site_.weight) : y - site_.bias;    // W x
+  const Tensor update = torch::linear(torch::linear(seen, update_->a), update_->b);  // B A x
+  return y + (c - 1) * base + c * update * update_->scale();
+}
+
+void DoraPatch::fold(Tensor& weight, Tensor&) const {
+  const Tensor c = magnitude_ / row_norm();  // in the type of `weight`; of the bare weight, as in forward
+  update_->merge(weight);
+  weight.mul_(c.to(weight.dtype()).unsqueeze(1));
+}
+
+}  // namespace plugtune::lora

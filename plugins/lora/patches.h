@@ -1,0 +1,49 @@
+#pragma once
+// patches.h - what LoRA and DoRA compute around a linear layer and around the word embedding.
+
+#include <memory>
+
+#include "plugtune/plugtune.h"
+
+namespace plugtune::lora {
+
+/// y = W x + b + s B A drop(x).
+class LoraPatch final : public LinearPatch, public Foldable {
+ public:
+  LoraPatch(const LinearSite& site, const LowRankOptions& options);
+  Tensor forward(const Tensor& x, const LinearNext& next) override { return update_->add_to(next(x), x); }
+  void fold(Tensor& weight, Tensor&) const override { update_->merge(weight); }
+
+ private:
+  std::shared_ptr<LowRankLinear> update_;
+};
+
+/// E[ids] + s (A^T)[ids] B^T.
+class LoraEmbeddingPatch final : public TokenPatch, public FoldableEmbedding {
+ public:
+  LoraEmbeddingPatch(const EmbeddingSite& site, const LowRankOptions& options);
+  Tensor forward(const TokenIn& in, const TokenNext& next) override { return update_->add_to(next(in), in.ids); }
+  void fold(Tensor& weight) const override { update_->merge(weight); }
+  bool row_wise() const override { return true; }
+
+ private:
+  std::shared_ptr<LowRankEmbedding> update_;
+};
+
+/// y = b + c (W x + s B A x), c = m / ||W + s B A||, the norm of each row.   Liu et al. 2024, arXiv:2402.09353
+class DoraPatch final : public LinearPatch, public Foldable {
+ public:
+  /// m starts as the norm itself: the identity.
+  DoraPatch(const LinearSite& site, const LowRankOptions& options);
+  Tensor forward(const Tensor& x, const LinearNext& next) override;
+  void fold(Tensor& weight, Tensor& bias) const override;
+
+ private:
+  Tensor row_norm() const;  // (out)
+  const LinearSite& site_;  // that owns this patch
+  double dropout_;
+  std::shared_ptr<LowRankLinear> update_;
+  Tensor magnitude_;  // m (out)
+};
+
+}  // namespace plugtune::lora
