@@ -236,17 +236,6 @@ LowRankOptions options_of(const PeftConfig& config, const SiteInfo& site) {
   return options;
 }
 
-void check_embedding(const PeftConfig& config, const ConfigView& view, const std::vector<BertSite>& chosen) {
-  if (chosen.front().info.role != Role::kWordEmbeddings) return;
-  if (config.dora) {
-    throw view.error("use_dora",
-                     "is true, and target_modules name the word embedding; DoRA here is of linear layers only");
-  }
-  if (config.change != BaseChange::kNone) {
-    throw view.error("init_lora_weights", "is of linear layers only, and target_modules name the word embedding");
-  }
-}
-
 void take_update(const PeftConfig& config, const BertSite& site, ForeignTensors& tensors, const ExchangeBase& base,
                  MethodDelta& delta) {
   const LowRankOptions options = options_of(config, site.info);
@@ -300,8 +289,10 @@ MethodDelta read_peft(ForeignAdapter& adapter, ForeignTensors& tensors, const Ex
   const PeftConfig config = config_of(view, adapter.config, sites);
   const std::vector<BertSite> chosen = chosen_sites(config.modules, sites, tensors, adapter.notes);
   if (chosen.empty()) throw view.error("target_modules", "names no linear layer and no word embedding of BERT");
-  check_embedding(config, view, chosen);
   if (config.change != BaseChange::kNone) {
+    if (chosen.front().info.role == Role::kWordEmbeddings) {
+      throw view.error("init_lora_weights", "is of linear layers only, and target_modules name the word embedding");
+    }
     note_change(config.change, base.weight(chosen.front().info.path + ".weight").scalar_type(), adapter.notes);
   }
   MethodDelta delta;

@@ -33,8 +33,8 @@ INSTANTIATE_TEST_SUITE_P(Peft, PeftFile,
                          ::testing::Values("lora_qv", "lora_rslora", "lora_all_linear", "lora_regex",
                                            "lora_regex_from_root", "lora_patterns", "lora_rslora_patterns",
                                            "lora_layers", "lora_gaussian", "lora_dora", "lora_dora_rslora",
-                                           "lora_bias_all", "lora_bias_only", "lora_words", "lora_embedding",
-                                           "lora_pooler"),
+                                           "lora_dora_words", "lora_bias_all", "lora_bias_only", "lora_words",
+                                           "lora_embedding", "lora_pooler"),
                          [](const auto& info) { return std::string(info.param); });
 
 class ChangedBase : public ::testing::TestWithParam<const char*> {};
@@ -130,6 +130,7 @@ TEST(LoraExchange, WhateverIsSetGoesToPeftAndComesBack) {
        {"ranks", {{"ffn_down", 1}, {"encoder.layer.1.*.dense", 2}, {R"(/.*self\.key/)", 3}}},
        {"alphas", {{"attention_output", 1}, {R"(/.*layer\.0.*(query|dense)/)", 5}}}},
       {{"dora", true}, {"bias", "lora_only"}, {"rank_stabilized", true}, {"name", "second"}},
+      {{"dora", true}, {"targets", {"word_embeddings", "ffn_up"}}, {"layers", "0"}},
       {{"bias", "all"}, {"targets", {"pooler", "value"}}, {"init", "gaussian"}},
   };
   for (const Json& settings : cases) {

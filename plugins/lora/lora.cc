@@ -66,13 +66,12 @@ class Lora final : public plugtune::Strategy {
   }
 
   void attach_to(EmbeddingSite& words) const {
+    const plugtune::LowRankOptions options = settings_.options(words.info());
     if (settings_.dora) {
-      throw config_.error("dora",
-                          "is of linear layers only, and the targets name the word embedding; give it a "
-                          "[[strategy]] of its own without dora");
+      words.attach(settings_.name, std::make_shared<plugtune::lora::DoraEmbeddingPatch>(words, options));
+    } else {
+      words.attach(settings_.name, std::make_shared<plugtune::lora::LoraEmbeddingPatch>(words, options));
     }
-    words.attach(settings_.name,
-                 std::make_shared<plugtune::lora::LoraEmbeddingPatch>(words, settings_.options(words.info())));
   }
 
   void check_excluded(plugtune::Model& model) const {

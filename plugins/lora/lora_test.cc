@@ -199,18 +199,16 @@ TEST(Lora, SaysWhatIsWrongWithItsSettings) {
       {{{"alphas", {{"/(/", 2}}}},
        "strategy.alphas: '/(/' is not a regular expression: Mismatched '(' and ')' in regular expression"},
       {{{"exclude", {"quary"}}}, "strategy.exclude: no linear layer has role 'quary'; did you mean 'query'? " + roles},
-      {{{"dora", true}, {"targets", {"word_embeddings"}}},
-       "strategy.dora: is of linear layers only, and the targets name the word embedding; give it a [[strategy]] of "
-       "its "
-       "own without dora"},
       {{{"bias", "some"}}, "strategy.bias: must be one of none, all, lora_only, got \"some\""},
   };
   for (const auto& [settings, text] : cases)
     EXPECT_EQ(error_of([&] { tuned(settings); }), text);
 }
 
-TEST(Dora, GradientsEqualPeft) {
-  lora_test::Foreign file("lora_dora", "peft");
+class DoraGolden : public ::testing::TestWithParam<const char*> {};
+
+TEST_P(DoraGolden, GradientsEqualPeft) {
+  lora_test::Foreign file(GetParam(), "peft");
   const auto model = lora_test::model_of(file.read(), file.head);
   testing::train_head(*model);
   const Tensor logits = model->forward(file.golden.input("a"));
@@ -228,10 +226,14 @@ TEST(Dora, GradientsEqualPeft) {
   EXPECT_EQ(compared, ours.size());
 }
 
+INSTANTIATE_TEST_SUITE_P(Peft, DoraGolden, ::testing::Values("lora_dora", "lora_dora_words"),
+                         [](const auto& info) { return std::string(info.param); });
+
 TEST(Dora, StartsAsTheIdentityToTheBit) {
   const Golden golden("lora_qv");
   const Tensor bare = tiny_model()->forward(golden.input("a"));
-  EXPECT_TRUE(torch::equal(tuned({{"dora", true}, {"targets", "all-linear"}})->forward(golden.input("a")), bare));
+  EXPECT_TRUE(torch::equal(
+      tuned({{"dora", true}, {"targets", {"all-linear", "word_embeddings"}}})->forward(golden.input("a")), bare));
 }
 
 TEST(Dora, PackedBatchEqualsEachSequenceAlone) {

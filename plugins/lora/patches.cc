@@ -46,4 +46,29 @@ void DoraPatch::fold(Tensor& weight, Tensor&) const {
   weight.mul_(c.to(weight.dtype()).unsqueeze(1));
 }
 
+DoraEmbeddingPatch::DoraEmbeddingPatch(const EmbeddingSite& site, const LowRankOptions& options)
+    : site_(site),
+      update_(std::make_shared<LowRankEmbedding>(site.weight.size(0), site.weight.size(1), options)) {
+  register_module("update", update_);
+  magnitude_ = register_parameter("magnitude", column_norm().clone());
+}
+
+Tensor DoraEmbeddingPatch::column_norm() const {
+  torch::NoGradGuard no_grad;  // a constant, as in DoraPatch
+  const Tensor like = update_->a.t();
+  const Tensor merged =
+      torch::addmm(site_.weight.to(like.dtype()), like, update_->b.t(), /*beta=*/1, update_->scale());  // (V, H)
+  return torch::linalg_vector_norm(merged, /*ord=*/2, /*dim=*/{0});
+}
+
+Tensor DoraEmbeddingPatch::forward(const TokenIn& in, const TokenNext& next) {
+  return magnitude_ / column_norm() * update_->add_to(next(in), in.ids);  // (N, H)
+}
+
+void DoraEmbeddingPatch::fold(Tensor& weight) const {
+  const Tensor c = magnitude_ / column_norm();
+  update_->merge(weight);
+  weight.mul_(c.to(weight.dtype()));
+}
+
 }  // namespace plugtune::lora

@@ -46,4 +46,19 @@ class DoraPatch final : public LinearPatch, public Foldable {
   Tensor magnitude_;  // m (out)
 };
 
+/// c (E[ids] + s (A^T)[ids] B^T) with c = m / ||E + s (B A)^T||, the norm of each column.
+class DoraEmbeddingPatch final : public TokenPatch, public FoldableEmbedding {
+ public:
+  DoraEmbeddingPatch(const EmbeddingSite& site, const LowRankOptions& options);
+  Tensor forward(const TokenIn& in, const TokenNext& next) override;
+  void fold(Tensor& weight) const override;
+  bool row_wise() const override { return true; }
+
+ private:
+  Tensor column_norm() const;  // (H)
+  const EmbeddingSite& site_;  // that owns this patch
+  std::shared_ptr<LowRankEmbedding> update_;
+  Tensor magnitude_;  // m (H)
+};
+
 }  // namespace plugtune::lora

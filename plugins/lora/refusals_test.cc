@@ -91,10 +91,7 @@ TEST(LoraRefusal, BasesThatWereChangedInWaysThatCannotBeRepeated) {
   }
 }
 
-TEST(LoraRefusal, TheWordEmbeddingHasNoDoraAndNoChangedBase) {
-  EXPECT_EQ(refusal("lora_words", "peft", {{"use_dora", true}}),
-            "adapter_config.json.use_dora: is true, and target_modules name the word embedding; DoRA here is of linear "
-            "layers only");
+TEST(LoraRefusal, TheWordEmbeddingHasNoDecomposedStart) {
   EXPECT_EQ(
       refusal("lora_words", "peft", {{"init_lora_weights", "pissa"}}),
       "adapter_config.json.init_lora_weights: is of linear layers only, and target_modules name the word embedding");

@@ -31,6 +31,7 @@ CASES = {
     "lora_gaussian": {"target_modules": QV, "init_lora_weights": "gaussian", "lora_dropout": 0.25},
     "lora_dora": {"target_modules": ["query", "output.dense"], "use_dora": True},
     "lora_dora_rslora": {"target_modules": ["key"], "use_dora": True, "use_rslora": True, "bias": "lora_only"},
+    "lora_dora_words": {"target_modules": ["word_embeddings", "value"], "use_dora": True},
     "lora_bias_all": {"target_modules": QV, "bias": "all"},
     "lora_bias_only": {"target_modules": ["value", "intermediate.dense"], "bias": "lora_only"},
     "lora_words": {"target_modules": ["key", "word_embeddings"], "r": 3},
