@@ -5,7 +5,9 @@
 //   houlsby       LN(f(h) + h + x)           after attention and feed-forward         Houlsby et al. 2019, arXiv:1902.00751
 //   parallel      LN(f(x) + h + x)           beside the feed-forward, scaling 4       He et al. 2021, arXiv:2110.04366
 //   adapter_plus  f(z) + z, z = LN(h + x)    after the feed-forward, channel scaling  Steitz and Roth 2024, arXiv:2406.06820
+//   compacter     as houlsby; D, U are sums of Kronecker products, one rule for all   Mahabadi et al. 2021, arXiv:2106.04647
 // Everything in between is an option. The arithmetic is shared with AdapterFusion: plugtune/blocks/adapter_block.h.
+#include "exchange.h"
 #include "plugtune/plugtune.h"
 
 namespace {
@@ -28,6 +30,8 @@ class AdapterPatch final : public plugtune::JunctionPatch {
     return bottleneck_->leave(y, in, next);                          // LN(y + x)
   }
   bool row_wise() const override { return bottleneck_->row_wise(); }
+  /// Compacter's A; undefined for other adapters.
+  const Tensor& phm_rule() const { return bottleneck_->phm_rule; }
 
  private:
   std::shared_ptr<AdapterBlock> bottleneck_;
@@ -38,9 +42,13 @@ class Adapter final : public plugtune::Strategy {
   explicit Adapter(const ConfigView& config) : settings_(config) { config.reject_unknown(); }
 
   void apply(plugtune::Model& model) override {
+    Tensor phm_rule;  // one for all places: the first patch owns it
     for (JunctionSite* place : settings_.places(model)) {
-      const auto options = settings_.block(place->info().layer, model.info().hidden_size);
-      place->attach(settings_.name, std::make_shared<AdapterPatch>(options));
+      auto options = settings_.block(place->info().layer, model.info().hidden_size);
+      options.bottleneck.phm.rule = phm_rule;
+      const auto patch = std::make_shared<AdapterPatch>(options);
+      phm_rule = patch->phm_rule();
+      place->attach(settings_.name, patch);
     }
   }
 
@@ -50,6 +58,9 @@ class Adapter final : public plugtune::Strategy {
 
 }  // namespace
 
+using adapter::AdapterExchange;
+
 // Not the identity: AdapterHub's initialisation leaves the up-projection small, not zero.
-PLUGTUNE_STRATEGY(Adapter, "adapter", "1.0.0", "bottleneck adapters: Pfeiffer, Houlsby, parallel, AdapterPlus",
-                  PLUGTUNE_FLAG_NOT_IDENTITY)
+PLUGTUNE_STRATEGY_AND_EXCHANGE(Adapter, AdapterExchange, "adapter", "1.0.0",
+                               "bottleneck adapters: Pfeiffer, Houlsby, parallel, AdapterPlus, Compacter",
+                               PLUGTUNE_FLAG_NOT_IDENTITY)

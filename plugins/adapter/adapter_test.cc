@@ -11,10 +11,11 @@ using testing::Golden;
 using testing::make_strategy;
 using testing::tiny_model;
 
-/// The five configurations, and every variant of tests/golden/adapter_options.
+/// The named configurations, and every variant of tests/golden/adapter_options.
 std::vector<std::string> golden_cases() {
-  std::vector<std::string> cases = {"adapter_pfeiffer", "adapter_houlsby", "adapter_parallel",
-                                    "adapter_scaled_parallel", "adapter_plus"};
+  std::vector<std::string> cases = {"adapter_pfeiffer",        "adapter_houlsby", "adapter_parallel",
+                                    "adapter_scaled_parallel", "adapter_plus",    "adapter_compacter",
+                                    "adapter_compacter_plus"};
   for (const auto& entry : std::filesystem::directory_iterator(testing::golden_path() / "adapter_options"))
     cases.push_back("adapter_options/" + entry.path().filename().string());
   std::sort(cases.begin(), cases.end());
@@ -33,6 +34,15 @@ class AdapterGolden : public ::testing::TestWithParam<std::string> {
  protected:
   AdapterGolden() : golden(GetParam()), model(tuned(testing::adapter_settings(golden.description().at("settings")))) {
     testing::take_start(golden, *model);
+    take_fixed();
+  }
+  /// Frozen parameters of patches: Compacter's rule with learn_phm = false.
+  void take_fixed() {
+    torch::NoGradGuard no_grad;
+    for (const auto& [key, parameter] : model->patch_parameters()) {
+      for (const auto& [name, tensor] : golden.tensors())
+        if (name.starts_with("fixed/") && testing::delta_key(name.substr(6)) == key) parameter.copy_(tensor);
+    }
   }
   const Golden golden;
   const std::shared_ptr<model::Bert> model;
@@ -95,12 +105,61 @@ TEST(Adapter, CountsOfTheMultilingualModel) {
       {{{"config", "houlsby"}}, 1789056},
       {{{"config", "parallel"}}, 7091712},
       {{{"config", "scaled_parallel"}}, 7091712 + 12},
-      {{{"config", "adapter_plus"}}, 12 * (768 * 8 * 2 + 8 + 768 + 768)}};
+      {{{"config", "adapter_plus"}}, 12 * (768 * 8 * 2 + 8 + 768 + 768)},
+      {{{"config", "compacter++"}}, 12 * 2 * (768 + 24) + 12 * (768 + 24) + 64},
+      {{{"config", "compacter"}}, 2 * 12 * 3 * (768 + 24) + 64}};
   for (const auto& [settings, count] : cases) {
     model::Bert model(testing::base_sizes());
     make_strategy(settings)->apply(model);
     EXPECT_EQ(testing::trainable_count(model), count) << settings;
   }
+}
+
+TEST(Adapter, CompacterHasOneRuleForAllPlacesAndSavesItOnce) {
+  const auto model = tuned({{"config", "compacter"}, {"reduction_factor", 4}});
+  int64_t rules = 0;
+  for (const auto& [key, parameter] : model->patch_parameters()) {
+    if (!key.ends_with("phm_rule")) continue;
+    EXPECT_EQ(key, "encoder.layer.0.attention.output.LayerNorm.adapter.bottleneck.phm_rule");
+    ++rules;
+    torch::NoGradGuard no_grad;
+    parameter.zero_();
+  }
+  EXPECT_EQ(rules, 1);
+  // Without a rule every projection is its bias, which is 0 at the start: all four places see that.
+  const auto input = Golden("adapter_compacter").input("a");
+  EXPECT_TRUE(testing::near(model->forward(input), tiny_model()->forward(input), 0, 1e-6));
+}
+
+TEST(Adapter, TheRuleOfCompacterStaysSharedWhenTheModelChangesItsType) {
+  const auto model = tuned({{"config", "compacter++"}, {"reduction_factor", 4}});
+  model->to(torch::kFloat64);
+  const auto input = Golden("adapter_compacter").input("a");
+  EXPECT_EQ(model->forward(input).scalar_type(),
+            torch::kFloat64);  // a place with the old rule would refuse to multiply
+}
+
+TEST(Adapter, WidthsOfCompacterAreMultiplesOfTheRulesSize) {
+  EXPECT_EQ(bottleneck_width(768, 32, 4), 24);  // as the library, which refuses what follows
+  EXPECT_EQ(bottleneck_width(312, 32, 4), 8);
+  EXPECT_EQ(bottleneck_width(32, 32, 4), 4);
+  EXPECT_EQ(bottleneck_width(32, 1e-300), int64_t{1000000000000000});
+}
+
+TEST(Adapter, CompacterStartsAsTheLibrarys) {
+  torch::manual_seed(1);
+  PhmOptions phm;
+  phm.dim = 4;
+  const Bottleneck block({.hidden_size = 512, .width = 256, .phm = phm});
+  const double glorot = std::sqrt(2.0 / (512 / 4 + 1));
+  EXPECT_NEAR(block.down_left.std().item<double>(), glorot, 0.1 * glorot);
+  EXPECT_NEAR(block.up_right.std().item<double>(), glorot, 0.1 * glorot);
+  EXPECT_NEAR(block.phm_rule.std().item<double>(), 1e-4, 3e-5);
+  EXPECT_EQ(testing::largest(block.down_bias), 0);
+  phm.uniform_rule = true;
+  const Bottleneck uniform({.hidden_size = 16, .width = 8, .phm = phm});
+  EXPECT_GT(testing::largest(uniform.phm_rule), 0.5);
+  EXPECT_LE(testing::largest(uniform.phm_rule), 1);
 }
 
 TEST(Adapter, StochasticDepthDropsTheUpdatesOfWholeSequences) {
@@ -151,11 +210,11 @@ TEST(Adapter, SaysWhatIsWrongWithItsSettings) {
        "reduction_factor, leave_out, "
        "is_parallel, original_ln_before, original_ln_after, residual_before_ln, ln_before, ln_after, "
        "adapter_residual_before_ln, "
-       "use_gating, stochastic_depth, non_linearity, dropout, init_weights, scaling, name"},
+       "use_gating, stochastic_depth, non_linearity, dropout, init_weights, scaling, phm_layer, name"},
       {{{"config", "pfeifer"}},
        "strategy.config: must be one of pfeiffer, seq_bn, houlsby, double_seq_bn, parallel, par_bn, scaled_parallel, "
        "scaled_par_bn, "
-       "adapter_plus, got \"pfeifer\"; did you mean 'pfeiffer'?"},
+       "adapter_plus, compacter, compacter++, got \"pfeifer\"; did you mean 'pfeiffer'?"},
       {{{"scaling", "learnt"}, {"residual_before_ln", "postadd"}},
        "strategy.residual_before_ln: must be true, false or \"post_add\", got \"postadd\"; did you mean 'post_add'?\n"
        "strategy.scaling: must be a number, \"learned\" or \"channel\", got \"learnt\"; did you mean 'learned'?"},
@@ -173,6 +232,13 @@ TEST(Adapter, SaysWhatIsWrongWithItsSettings) {
        "strategy.output_adapter: is false, and so is mh_adapter: there is no place left for an adapter"},
       {{{"config", "houlsby"}, {"residual_before_ln", "post_add"}},
        "strategy.residual_before_ln: \"post_add\" needs original_ln_before = true"},
+      {{{"config", "compacter"}, {"phm_dim", 5}}, "strategy.phm_dim: must divide the model's hidden size 32, got 5"},
+      {{{"config", "compacter"}, {"init_weights", "mam"}},
+       "strategy.init_weights: must be \"bert\" with phm_layer, whose weights have an initialisation of their own"},
+      {{{"config", "compacter"}, {"shared_W_phm", true}, {"factorized_phm_W", false}},
+       "strategy.factorized_phm_W: must be true, the only form of PHM layers that is known here (Compacter's), got "
+       "false\n"
+       "strategy.shared_W_phm: must be false, the only form of PHM layers that is known here (Compacter's), got true"},
       {{{"name", "a.b"}},
        "encoder.layer.0.output.LayerNorm: a patch's name must be neither empty nor have a '.', got 'a.b'"},
   };

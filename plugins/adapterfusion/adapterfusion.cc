@@ -7,10 +7,14 @@
 // ends follows the last member.
 #include <algorithm>
 
+#include "exchange.h"
 #include "members.h"
+#include "options.h"
 
 namespace {
 
+using adapterfusion::FusionExchange;
+using adapterfusion::FusionOptions;
 using adapterfusion::Member;
 using plugtune::AdapterBlock;
 using plugtune::ConfigView;
@@ -22,38 +26,13 @@ using torch::Tensor;
 // With `temperature` T starts at 50 and falls by a thousandth of that per step, down to 1.
 double temperature_at(int64_t step) { return std::max(50.0 - 0.05 * static_cast<double>(step), 1.0); }
 
-struct FusionOptions {
-  bool query = true, key = true, value = true;  // which of W_q, W_k, W_v there are
-  bool query_before_ln = false;                 // q is h, also where the adapters read LN(h + x)
-  bool residual_before = false;                 // r is added to every u_i instead of to c
-  bool temperature = false;
-  bool value_initialized = true;  // W_v starts next to the identity
-  double regularization = 0.01;   // of ||I - W_v||^2
-  double dropout = 0;             // of the scores
-};
-
-FusionOptions read_options(const ConfigView& config) {
-  const bool is_dynamic = config.choice("config", "dynamic", {"dynamic", "static"}) == "dynamic";
-  FusionOptions options;
-  options.query = config.boolean("query", true);
-  options.key = config.boolean("key", true);
-  options.value = config.boolean("value", is_dynamic);
-  options.query_before_ln = config.boolean("query_before_ln", false);
-  options.residual_before = config.boolean("residual_before", false);
-  options.temperature = config.boolean("temperature", false);
-  options.value_initialized = config.boolean("value_initialized", is_dynamic);
-  options.regularization = config.number("regularization", is_dynamic ? 0.01 : 0, /*min=*/0);
-  config.boolean("value_before_softmax", true);  // both are the same number: W_v is linear, see forward()
-  if (!options.query && !options.key && !options.value) {
-    config.problem("query", "is false, and so are key and value: nothing is left to train");
-  }
-  return options;
-}
-
 class FusionPatch final : public plugtune::JunctionPatch {
  public:
-  FusionPatch(std::vector<std::shared_ptr<AdapterBlock>> members, int64_t hidden, const FusionOptions& options)
+  /// @param dropout  of the scores
+  FusionPatch(std::vector<std::shared_ptr<AdapterBlock>> members, int64_t hidden, const FusionOptions& options,
+              double dropout)
       : options_(options),
+        dropout_(dropout),
         members_(std::move(members)) {
     for (size_t i = 0; i < members_.size(); ++i)
       register_module("member_" + std::to_string(i), members_[i]);
@@ -119,7 +98,7 @@ class FusionPatch final : public plugtune::JunctionPatch {
     const Tensor probe = options_.key ? torch::matmul(query, key_weight_) : query;           // (N, H)
     Tensor scores = torch::bmm(u, probe.unsqueeze(2)).squeeze(2);                            // (N, M)
     if (options_.key) scores = scores + torch::matmul(query, key_bias_).unsqueeze(1);
-    scores = torch::dropout(scores, options_.dropout, is_training());
+    scores = torch::dropout(scores, dropout_, is_training());
     if (options_.temperature) scores = scores / temperature_;
     return torch::softmax(scores, 1);
   }
@@ -132,6 +111,7 @@ class FusionPatch final : public plugtune::JunctionPatch {
   }
 
   FusionOptions options_;
+  double dropout_;
   std::vector<std::shared_ptr<AdapterBlock>> members_;
   Tensor query_weight_, query_bias_, key_weight_, key_bias_, value_weight_;  // (H, H) and (H), or undefined
   Tensor temperature_;                                                       // (), or undefined
@@ -148,20 +128,22 @@ class AdapterFusion final : public plugtune::Strategy,
   explicit AdapterFusion(const ConfigView& config)
       : config_(config),
         members_(adapterfusion::read_members(config)),
-        options_(read_options(config)),
-        dropout_(config.optional_number("dropout_prob", 0, 0.999999)),
+        options_(adapterfusion::read_options(config)),
         name_(config.string("name", "adapterfusion")) {
     config.reject_unknown();
   }
 
   void apply(plugtune::Model& model) override {
     const int64_t hidden = model.info().hidden_size;
-    options_.dropout = dropout_.value_or(model.info().attention_dropout);
+    const double dropout = options_.dropout.value_or(model.info().attention_dropout);
+    std::vector<Tensor> rules(members_.size());  // of members that have PHM: the block at the first place owns it
     for (JunctionSite* place : adapterfusion::places(members_, model, config_)) {
       std::vector<std::shared_ptr<AdapterBlock>> blocks;
-      for (const Member& member : members_)
-        blocks.push_back(member.block(place->info(), hidden, config_));
-      patches_.push_back(std::make_shared<FusionPatch>(std::move(blocks), hidden, options_));
+      for (size_t i = 0; i < members_.size(); ++i) {
+        blocks.push_back(members_[i].block(place->info(), hidden, rules[i], config_));
+        rules[i] = blocks.back()->phm_rule;
+      }
+      patches_.push_back(std::make_shared<FusionPatch>(std::move(blocks), hidden, options_, dropout));
       places_.push_back("layer " + std::to_string(place->info().layer) + " " + plugtune::role_name(place->info().role));
       place->attach(name_, patches_.back());
     }
@@ -208,7 +190,6 @@ class AdapterFusion final : public plugtune::Strategy,
   ConfigView config_;
   std::vector<Member> members_;
   FusionOptions options_;
-  std::optional<double> dropout_;  // of the scores; else the model's attention dropout
   std::string name_;
   std::vector<std::shared_ptr<FusionPatch>> patches_;
   std::vector<std::string> places_;  // of patches_, for the report
@@ -216,5 +197,6 @@ class AdapterFusion final : public plugtune::Strategy,
 
 }  // namespace
 
-PLUGTUNE_STRATEGY(AdapterFusion, "adapterfusion", "1.0.0", "attends over the outputs of finished adapters",
-                  PLUGTUNE_FLAG_NOT_IDENTITY | PLUGTUNE_FLAG_NEEDS_SETTINGS)
+PLUGTUNE_STRATEGY_AND_EXCHANGE(AdapterFusion, FusionExchange, "adapterfusion", "1.0.0",
+                               "attends over the outputs of finished adapters",
+                               PLUGTUNE_FLAG_NOT_IDENTITY | PLUGTUNE_FLAG_NEEDS_SETTINGS)

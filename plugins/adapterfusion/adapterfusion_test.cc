@@ -40,7 +40,7 @@ class FusionGolden : public ::testing::TestWithParam<const char*> {
 
 TEST_P(FusionGolden, LogitsLossRegulariserAndEveryGradientEqualTheLibrary) {
   auto* auxiliary = dynamic_cast<AuxiliaryLoss*>(strategy.get());
-  const bool is_static = GetParam() == std::string("fusion_static");
+  const bool is_static = golden.description().at("settings").at("fusion") == "static";
   testing::expect_golden_pass(golden, *model, [&] { return is_static ? Tensor() : auxiliary->auxiliary_loss(); });
 }
 
@@ -81,12 +81,15 @@ TEST_P(FusionGolden, MembersAreFrozenAndPartOfTheDelta) {
     EXPECT_FALSE(parameter.requires_grad()) << key;
     ++members;
   }
-  const size_t places = GetParam() == std::string("fusion_houlsby") ? 4 : 2;
-  EXPECT_EQ(members, 2 * places * 4);
+  // Four tensors of each adapter at each place; six of a Compacter's, and its rule once.
+  const std::map<std::string, size_t> expected = {
+      {"fusion_houlsby", 4 * 8}, {"fusion_compacter", 4 * 10 + 1}, {"fusion_leave_out", 8}};
+  EXPECT_EQ(members, expected.contains(GetParam()) ? expected.at(GetParam()) : 2 * 8);
 }
 
 INSTANTIATE_TEST_SUITE_P(AdapterHub, FusionGolden,
-                         ::testing::Values("fusion_static", "fusion_dynamic", "fusion_houlsby", "fusion_parallel"),
+                         ::testing::Values("fusion_static", "fusion_dynamic", "fusion_houlsby", "fusion_parallel",
+                                           "fusion_compacter", "fusion_leave_out"),
                          [](const auto& info) { return std::string(info.param); });
 
 /// A finished run with random weights, tuned with these settings on a model like `model`.
@@ -302,7 +305,8 @@ TEST(AdapterFusion, SaysWhichSourcesCannotBeFused) {
        "run 'newer'.shape: unknown key; keys of strategy 'adapter': config, mh_adapter, output_adapter, "
        "reduction_factor, "
        "leave_out, is_parallel, original_ln_before, original_ln_after, residual_before_ln, ln_before, ln_after, "
-       "adapter_residual_before_ln, use_gating, stochastic_depth, non_linearity, dropout, init_weights, scaling, name"},
+       "adapter_residual_before_ln, use_gating, stochastic_depth, non_linearity, dropout, init_weights, scaling, "
+       "phm_layer, name"},
       {{{"sources", {"a", "b"}}, {"confg", "static"}},
        "strategy.confg: unknown key; did you mean 'config'? keys of strategy 'adapterfusion': sources, config, query, "
        "key, value, "

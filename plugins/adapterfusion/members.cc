@@ -56,8 +56,8 @@ std::vector<std::string> sites(const Member& member) {
 int64_t hidden_size(const Member& member) {
   if (member.blocks.empty()) return 0;
   const auto& block = member.blocks.begin()->second;
-  const auto down = block.find("down_weight");
-  return down == block.end() || down->second.dim() != 2 ? 0 : down->second.size(1);
+  const auto up = block.find("up_bias");
+  return up == block.end() || up->second.dim() != 1 ? 0 : up->second.size(0);
 }
 
 void compare(const Member& first, const Member& other, const ConfigView& config) {
@@ -105,9 +105,11 @@ std::vector<JunctionSite*> places(const std::vector<Member>& members, plugtune::
 }
 
 std::shared_ptr<AdapterBlock> Member::block(const plugtune::SiteInfo& place, int64_t hidden_size,
-                                            const ConfigView& config) const {
+                                            const Tensor& phm_rule, const ConfigView& config) const {
   const auto& tensors = blocks.at(place.path);
-  auto block = std::make_shared<AdapterBlock>(settings.block(place.layer, hidden_size));
+  plugtune::AdapterBlockOptions options = settings.block(place.layer, hidden_size);
+  options.bottleneck.phm.rule = phm_rule;
+  auto block = std::make_shared<AdapterBlock>(options);
   torch::NoGradGuard no_grad;
   for (auto& parameter : block->named_parameters()) {
     const auto at = tensors.find(parameter.key());

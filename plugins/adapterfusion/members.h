@@ -18,8 +18,9 @@ struct Member {
   std::map<std::string, std::map<std::string, Tensor>> blocks;  ///< site path -> the AdapterBlock's parameters by name
 
   /// The member's block at one place, frozen. Throws Error when a tensor is missing or has another shape.
+  /// @param phm_rule  of the block at the member's first place, for all others
   std::shared_ptr<plugtune::AdapterBlock> block(const plugtune::SiteInfo& place, int64_t hidden_size,
-                                                const plugtune::ConfigView& config) const;
+                                                const Tensor& phm_rule, const plugtune::ConfigView& config) const;
 };
 
 /// `sources = ["runs/a", "runs/b"]`: at least two runs whose adapters sit at the same places. Notes problems in `config`.

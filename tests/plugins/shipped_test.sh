@@ -24,7 +24,7 @@ for file in "$build"/lib/plugtune/*.so; do
   check "$file"
 done
 check lora --settings 'targets = ["query", "ffn_down", "word_embeddings"]' --settings 'rank_stabilized = true' --settings 'dropout = 0.1'
-for config in double_seq_bn par_bn scaled_par_bn adapter_plus; do
+for config in double_seq_bn par_bn scaled_par_bn adapter_plus compacter compacter++; do
   check adapter --settings "config = \"$config\""
 done
 check full --settings 'freeze_layers = 1' --settings 'layer_decay = 0.9'

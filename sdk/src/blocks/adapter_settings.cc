@@ -25,6 +25,7 @@ struct Preset {
   std::string init_weights;
   NumberOrWord scaling;
   double stochastic_depth;
+  bool phm_layer = false;
 };
 
 const std::vector<Preset>& presets() {
@@ -34,15 +35,14 @@ const std::vector<Preset>& presets() {
       {{"parallel", "par_bn"}, false, true, false, true, true, true, "relu", 2, "mam", 4.0, 0.0},
       {{"scaled_parallel", "scaled_par_bn"}, false, true, false, true, true, true, "relu", 2, "mam", "learned", 0.0},
       {{"adapter_plus"}, false, true, true, false, false, false, "gelu", 96, "houlsby", "channel", 0.1},
+      {{"compacter"}, true, true, false, true, true, false, "gelu", 32, "bert", 1.0, 0.0, true},
+      {{"compacter++"}, false, true, true, true, true, false, "gelu", 32, "bert", 1.0, 0.0, true},
   };
   return list;
 }
 
 const Preset& preset(const ConfigView& config) {
-  std::vector<std::string> names;
-  for (const Preset& entry : presets())
-    names.insert(names.end(), entry.names.begin(), entry.names.end());
-  const std::string name = config.choice("config", "pfeiffer", names);
+  const std::string name = config.choice("config", "pfeiffer", adapter_config_names());
   return *std::find_if(presets().begin(), presets().end(), [&](const Preset& entry) {
     return std::find(entry.names.begin(), entry.names.end(), name) != entry.names.end();
   });
@@ -88,7 +88,45 @@ std::map<std::string, double> read_reduction_factor(const ConfigView& config, do
   return factors;
 }
 
+// Options of the library's PHM layers that are known here in this one form, which is Compacter's.
+void require_compacter(const ConfigView& config) {
+  const std::pair<const char*, bool> forms[] = {{"factorized_phm_W", true},
+                                                {"shared_W_phm", false},
+                                                {"shared_phm_rule", true},
+                                                {"factorized_phm_rule", false},
+                                                {"phm_bias", true}};
+  for (const auto& [key, form] : forms) {
+    if (config.has(key) && config.boolean(key, form) != form) {
+      config.problem(key, std::string("must be ") + (form ? "true" : "false") +
+                              ", the only form of PHM layers that is known here (Compacter's), got " +
+                              (form ? "false" : "true"));
+    }
+  }
+}
+
+PhmOptions read_phm(const ConfigView& config, bool fallback) {
+  PhmOptions phm;
+  if (!config.boolean("phm_layer", fallback)) return phm;
+  phm.dim = config.integer("phm_dim", 4, /*min=*/1);
+  phm.rank = config.integer("phm_rank", 1, /*min=*/1);
+  phm.uniform_rule = config.choice("phm_c_init", "normal", {"normal", "uniform"}) == "uniform";
+  phm.rule_deviation = config.number("phm_init_range", phm.rule_deviation, /*min=*/0);
+  phm.learn_rule = config.boolean("learn_phm", true);
+  require_compacter(config);
+  return phm;
+}
+
 }  // namespace
+
+const std::vector<std::string>& adapter_config_names() {
+  static const std::vector<std::string> list = [] {
+    std::vector<std::string> names;
+    for (const Preset& entry : presets())
+      names.insert(names.end(), entry.names.begin(), entry.names.end());
+    return names;
+  }();
+  return list;
+}
 
 AdapterSettings::AdapterSettings(const ConfigView& config) : config_(config) {
   constexpr double kBelowOne = 0.999999;
@@ -110,6 +148,7 @@ AdapterSettings::AdapterSettings(const ConfigView& config) : config_(config) {
   options_.bottleneck.dropout = config.number("dropout", 0, 0, kBelowOne);
   options_.bottleneck.init = read_init(config, preset.init_weights);
   read_scaling(config, preset.scaling, options_.bottleneck);
+  options_.bottleneck.phm = read_phm(config, preset.phm_layer);
   name = config.string("name", "adapter");
 
   if (!mh_adapter && !output_adapter) {
@@ -118,41 +157,57 @@ AdapterSettings::AdapterSettings(const ConfigView& config) : config_(config) {
   if (!options_.is_parallel && options_.residual == AdapterResidual::kAfterAdd && !options_.original_ln_before) {
     config.problem("residual_before_ln", "\"post_add\" needs original_ln_before = true");
   }
+  if (options_.bottleneck.phm.dim > 0 && options_.bottleneck.init != BottleneckInit::kBert) {
+    config.problem("init_weights",
+                   "must be \"bert\" with phm_layer, whose weights have an initialisation of their own");
+  }
 }
 AdapterSettings::~AdapterSettings() = default;
 
-std::vector<JunctionSite*> AdapterSettings::places(Model& model) const {
-  const int64_t layers = model.info().layers;
+std::vector<int64_t> AdapterSettings::layers(int64_t count) const {
   const auto check = [&](const char* key, int64_t layer) {
-    if (layer < layers) return;
+    if (layer < count) return;
     throw config_.error(key,
-                        "the model has layers 0 to " + std::to_string(layers - 1) + ", got " + std::to_string(layer));
+                        "the model has layers 0 to " + std::to_string(count - 1) + ", got " + std::to_string(layer));
   };
   for (const int64_t layer : leave_out)
     check("leave_out", layer);
   for (const auto& [key, factor] : reduction_factor)
     check("reduction_factor", layer_of(key));
 
-  std::vector<JunctionSite*> chosen;
-  for (int64_t layer = 0; layer < layers; ++layer) {
+  std::vector<int64_t> chosen;
+  for (int64_t layer = 0; layer < count; ++layer) {
     if (std::find(leave_out.begin(), leave_out.end(), layer) != leave_out.end()) continue;
     if (!reduction_factor.contains("default") && !reduction_factor.contains(std::to_string(layer))) {
       throw config_.error("reduction_factor", "has neither \"" + std::to_string(layer) +
                                                   "\" nor \"default\": how wide is the adapter there?");
     }
-    if (mh_adapter) chosen.push_back(&model.junction(Role::kAfterAttention, layer));
-    if (output_adapter) chosen.push_back(&model.junction(Role::kAfterFfn, layer));
+    chosen.push_back(layer);
   }
   if (chosen.empty()) throw config_.error("leave_out", "leaves out every layer of the model");
   return chosen;
 }
 
+std::vector<JunctionSite*> AdapterSettings::places(Model& model) const {
+  std::vector<JunctionSite*> chosen;
+  for (const int64_t layer : layers(model.info().layers)) {
+    if (mh_adapter) chosen.push_back(&model.junction(Role::kAfterAttention, layer));
+    if (output_adapter) chosen.push_back(&model.junction(Role::kAfterFfn, layer));
+  }
+  return chosen;
+}
+
 AdapterBlockOptions AdapterSettings::block(int64_t layer, int64_t hidden_size) const {
   const auto own = reduction_factor.find(std::to_string(layer));
+  const double factor = own != reduction_factor.end() ? own->second : reduction_factor.at("default");
   AdapterBlockOptions options = options_;
-  options.bottleneck.hidden_size = hidden_size;
-  options.bottleneck.width =
-      bottleneck_width(hidden_size, own != reduction_factor.end() ? own->second : reduction_factor.at("default"));
+  BottleneckOptions& bottleneck = options.bottleneck;
+  if (bottleneck.phm.dim > 0 && hidden_size % bottleneck.phm.dim != 0) {
+    throw config_.error("phm_dim", "must divide the model's hidden size " + std::to_string(hidden_size) + ", got " +
+                                       std::to_string(bottleneck.phm.dim));
+  }
+  bottleneck.hidden_size = hidden_size;
+  bottleneck.width = bottleneck_width(hidden_size, factor, std::max<int64_t>(1, bottleneck.phm.dim));
   return options;
 }
 

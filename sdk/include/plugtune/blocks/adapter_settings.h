@@ -16,6 +16,9 @@
 namespace plugtune {
 inline namespace v1 {
 
+/// The named configurations; each under its paper's name and under the library's.
+PLUGTUNE_API const std::vector<std::string>& adapter_config_names();
+
 struct PLUGTUNE_API AdapterSettings {
   /// Reads every key; notes problems in `config`, and leaves reject_unknown() to the caller.
   explicit AdapterSettings(const ConfigView& config);
@@ -24,7 +27,9 @@ struct PLUGTUNE_API AdapterSettings {
   /// The junctions that get an adapter, in forward order.
   /// Throws Error when there is none, or when a setting names a layer that the model does not have.
   std::vector<JunctionSite*> places(Model& model) const;
-  /// The block of one layer.
+  /// The layers of a model with so many that get adapters. Throws Error as places() does.
+  std::vector<int64_t> layers(int64_t count) const;
+  /// The block of one layer; with PHM one that owns its rule. Throws Error when PHM does not divide the hidden size.
   AdapterBlockOptions block(int64_t layer, int64_t hidden_size) const;
 
   std::string name = "adapter";  ///< of the patch

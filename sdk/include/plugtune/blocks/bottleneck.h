@@ -1,7 +1,8 @@
 #pragma once
 // bottleneck.h - down-projection, activation, up-projection: the block of all bottleneck adapters.
 //
-// Houlsby 2019, Pfeiffer 2020, He 2021; numbers and initialisation as in AdapterHub's library 1.3.0.
+// Houlsby 2019, Pfeiffer 2020, He 2021; with projections of few parameters: Compacter (Mahabadi 2021). Numbers and
+// initialisation as in AdapterHub's library 1.3.0.
 
 #include <torch/nn/module.h>
 
@@ -33,6 +34,18 @@ enum class Scaling : int32_t {
   kChannel,  ///< one factor for each of H
 };
 
+/// How a projection is parametrised as a sum of n Kronecker products (PHM: parametrised hypercomplex multiplication):
+///
+///   y = x sum_k A_k (x) (L_k R_k) + b,   A (n, n, n) the rule,   L_k R_k of `rank`
+struct PLUGTUNE_API PhmOptions {
+  int64_t dim = 0;            ///< n; 0: plain weights. Divides H and the width
+  int64_t rank = 1;           ///< of L_k R_k
+  bool uniform_rule = false;  ///< the rule starts uniform in [-1, 1), else N(0, rule_deviation)
+  double rule_deviation = 1e-4;
+  bool learn_rule = true;  ///< false: the rule stays as it started
+  Tensor rule;             ///< another block's, which owns it; undefined: the block makes one and owns it
+};
+
 struct PLUGTUNE_API BottleneckOptions {
   int64_t hidden_size = 0;  ///< H
   int64_t width = 0;        ///< bottleneck_width(H, reduction_factor)
@@ -41,6 +54,7 @@ struct PLUGTUNE_API BottleneckOptions {
   Scaling scaling_kind = Scaling::kFixed;
   double scaling = 1.0;  ///< the fixed factor; learned factors start at 1
   double dropout = 0.0;
+  PhmOptions phm{};
 };
 
 /// f(z) = drop(scaling * (U act(D z + b_d) + b_u)).  (N, H) -> (N, H)
@@ -54,19 +68,27 @@ class PLUGTUNE_API Bottleneck : public torch::nn::Module {
   Tensor update(const Tensor& z) const;
   /// What forward() does to update().
   Tensor drop(const Tensor& update) const;
-  Tensor down_weight;  ///< (width, H)
-  Tensor down_bias;    ///< (width)
-  Tensor up_weight;    ///< (H, width)
-  Tensor up_bias;      ///< (H)
-  Tensor scaling;      ///< (1) or (H) when learned, else undefined
+  Tensor down_weight;            ///< (width, H); undefined with PHM
+  Tensor down_left, down_right;  ///< PHM: L (n, H / n, rank) and R (n, rank, width / n)
+  Tensor down_bias;              ///< (width)
+  Tensor up_weight;              ///< (H, width); undefined with PHM
+  Tensor up_left, up_right;      ///< PHM: (n, width / n, rank) and (n, rank, H / n)
+  Tensor up_bias;                ///< (H)
+  Tensor phm_rule;               ///< PHM: A (n, n, n); registered where it is owned, so it is saved once
+  Tensor scaling;                ///< (1) or (H) when learned, else undefined
 
  private:
+  void register_phm();
+  void reset_phm();
+  // x times the sum of Kronecker products, plus the bias.
+  Tensor project(const Tensor& x, const Tensor& left, const Tensor& right, const Tensor& bias) const;
+
   BottleneckOptions options_;
   std::function<Tensor(const Tensor&)> activation_;
 };
 
-/// max(1, floor(hidden_size / reduction_factor)).
-PLUGTUNE_API int64_t bottleneck_width(int64_t hidden_size, double reduction_factor);
+/// floor(hidden_size / reduction_factor) rounded down to a multiple of `multiple_of`, and at least that.
+PLUGTUNE_API int64_t bottleneck_width(int64_t hidden_size, double reduction_factor, int64_t multiple_of = 1);
 
 }  // namespace v1
 }  // namespace plugtune
