@@ -160,8 +160,13 @@ def dump(value, depth=0):
 
 
 def run(model, packed, **options):
-    """One forward pass. Returns the peer's output, the last hidden rows (N, H), and the mask that packs rows."""
+    """One forward pass. Returns the peer's output, the last hidden rows (N, H), and the mask that packs rows.
+
+    @param prompt_rows  rows that a prompt adds to each sequence: the first row (which the head reads) and the real tokens
+                        behind it are kept, whether the prompt stands in front of [CLS] or behind it
+    """
     caught = {}
+    prompt_rows = options.pop("prompt_rows", 0)
     hook = model.get_submodule(options.pop("encoder", "bert.encoder")).register_forward_hook(
         lambda module, inputs, output: caught.update(h=output[0])
     )
@@ -172,7 +177,8 @@ def run(model, packed, **options):
     output = model(**inputs, **options)
     hook.remove()
     mask = inputs["attention_mask"].bool()
-    return output, caught["h"][mask], mask
+    hidden = torch.cat([caught["h"][:, :1], caught["h"][:, 1 + prompt_rows :]], dim=1)
+    return output, hidden[mask], mask
 
 
 def forward(case, model, packed, **options):

@@ -10,7 +10,7 @@ peers=${PLUGTUNE_CACHE:-$HOME/.cache/plugtune}/peers
 export OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE=1 PYTHONHASHSEED=0
 
 "$here/../../scripts/peers.sh"
-[ $# -gt 0 ] || set -- tiny transformers peft peft_variants loralib tokenizer metrics adapters adapters_exchange adapters_lora
+[ $# -gt 0 ] || set -- tiny transformers peft peft_variants peft_methods loralib tokenizer metrics adapters adapters_exchange adapters_lora
 for name in "$@"; do
   script=$here/generate_$name.py
   [ -f "$script" ] ||

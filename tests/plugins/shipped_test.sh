@@ -30,4 +30,12 @@ done
 check full --settings 'freeze_layers = 1' --settings 'layer_decay = 0.9'
 check adapterfusion --settings 'sources = ["adapter:1", "adapter:2"]'
 check adapterfusion --settings 'sources = ["adapter:1", "adapter:2"]' --settings 'config = "static"'
+check ia3 --settings 'convention = "adapters"'
+check ia3 --settings 'targets = ["query", "attention_output", "ffn_up"]' --settings 'feedforward = ["attention_output"]' --settings 'layers = "1"'
+check prefix --settings 'flat = false' --settings 'shift_positions = true' --settings 'dropout = 0.1'
+check prefix --settings 'leave_out = [0]'
+check prompt --settings 'place = "words"' --settings 'prompt_init = "sample_vocab"'
+check prompt --settings 'combine = "prefix_after_bos"'
+check bitfit --settings 'what = "layer_norm"'
+check bitfit --settings 'what = ["bias", "layer_norm"]' --settings 'targets = ["query", "after_ffn"]'
 exit $failed

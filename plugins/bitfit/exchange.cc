@@ -1,0 +1,135 @@
+// exchange.cc - LayerNorm tuning in the files of peft 0.21 (tuners/ln_tuning).
+#include "exchange.h"
+
+#include <algorithm>
+#include <map>
+#include <regex>
+
+#include "settings.h"
+
+namespace plugtune::bitfit {
+namespace {
+
+constexpr const char* kConfigFile = "adapter_config.json";
+constexpr const char* kParameters[] = {"weight", "bias"};
+
+std::string text_of(const ForeignAdapter& adapter, const std::string& key) {
+  const ConfigNode* node = adapter.config.find(key);
+  const auto* text = node == nullptr ? nullptr : std::get_if<std::string>(&node->value);
+  return text == nullptr ? "" : *text;
+}
+
+ConfigNode array_of(const std::vector<std::string>& texts) {
+  ConfigNode::Array array;
+  for (const std::string& text : texts)
+    array.push_back({text});
+  return {array};
+}
+
+std::vector<std::string> all_layer_norms(const ModelInfo& info) {
+  std::vector<std::string> paths = {"embeddings.LayerNorm"};
+  for (int64_t layer = 0; layer < info.layers; ++layer) {
+    const std::string path = "encoder.layer." + std::to_string(layer);
+    paths.push_back(path + ".attention.output.LayerNorm");
+    paths.push_back(path + ".output.LayerNorm");
+  }
+  return paths;
+}
+
+/// Whether a field with module names (an expression, or ends of paths) names `path`, in a model with "bert." before it or not.
+bool names(const ConfigView& config, const ConfigNode& table, const std::string& key, const std::string& path) {
+  const ConfigNode* node = table.find(key);
+  if (node == nullptr) return false;
+  if (const auto* expression = std::get_if<std::string>(&node->value)) {
+    try {
+      return std::regex_match("bert." + path, std::regex(*expression)) ||
+             std::regex_match(path, std::regex(*expression));
+    } catch (const std::regex_error&) {
+      throw config.error(
+          key, "'" + *expression + "' is no regular expression that is understood here; list the modules instead");
+    }
+  }
+  return std::ranges::any_of(config.strings(key, {}),
+                             [&](const std::string& end) { return (".bert." + path).ends_with("." + end); });
+}
+
+std::string foreign_key(const std::string& path, const char* parameter) {
+  return path + ".ln_tuning_layers." + parameter;
+}
+
+}  // namespace
+
+bool BitFitExchange::reads(const ForeignAdapter& adapter) const {
+  return adapter.format == "peft" && text_of(adapter, "peft_type") == "LN_TUNING";
+}
+
+MethodDelta BitFitExchange::read(ForeignAdapter& adapter, ForeignTensors& tensors, const ExchangeBase& base) const {
+  const ConfigView config(adapter.config, {kConfigFile, "peft's LayerNorm tuning", "", {}});
+  // Either may be an expression: strings() reads that too.
+  config.strings("target_modules", {});
+  config.strings("exclude_modules", {});
+  if (!config.has("target_modules")) {
+    config.problem("target_modules", "must be a list of module names or an expression, it is missing");
+  }
+  reject_unknown_fields(config, adapter.config,
+                        {"auto_mapping", "base_model_name_or_path", "inference_mode", "modules_to_save", "peft_type",
+                         "peft_version", "revision", "task_type"});
+  const std::vector<std::string> all = all_layer_norms(base.info);
+  std::vector<std::string> chosen;
+  for (const std::string& path : all) {
+    if (names(config, adapter.config, "target_modules", path) &&
+        !names(config, adapter.config, "exclude_modules", path))
+      chosen.push_back(path);
+  }
+  if (chosen.empty()) throw config.error("target_modules", "names no LayerNorm of a BERT");
+  MethodDelta delta{ConfigNode{ConfigNode::Table{}}, {}, {}};
+  delta.settings.set("what", array_of({"layer_norm"}));
+  if (chosen != all) delta.settings.set("targets", array_of(chosen));
+  for (const std::string& path : chosen) {
+    for (const char* parameter : kParameters)
+      delta.tensors.emplace_back(path + "." + parameter,
+                                 tensors.take(foreign_key(path, parameter), {base.info.hidden_size}));
+  }
+  return delta;
+}
+
+ForeignAdapter BitFitExchange::write(const MethodDelta& delta, const std::string& format, const std::string&,
+                                     const ExchangeBase& base) const {
+  const BitFitSettings settings(ConfigView(delta.settings, {"strategy", "strategy 'bitfit'", "", {}}));
+  if (format != "peft") {
+    throw Error(
+        "bitfit: AdapterHub's library has no adapter of the encoder's own biases and LayerNorms; merge, or export to "
+        "hf" +
+        std::string(settings.biases ? "" : " or peft"));
+  }
+  if (settings.biases) {
+    throw Error(
+        "bitfit: peft has no adapter of trained biases alone (it has one of LayerNorms); merge, or export to hf");
+  }
+  std::map<std::string, Tensor> tensors(delta.tensors.begin(), delta.tensors.end());
+  ForeignAdapter adapter{"peft", "", ConfigNode{ConfigNode::Table{}}, {}, {}, {}};
+  const std::vector<std::string> all = all_layer_norms(base.info);
+  std::vector<std::string> chosen;
+  for (const std::string& path : all) {
+    if (!settings.trains(owner_of(path), "weight")) continue;
+    chosen.push_back(path);
+    for (const char* parameter : kParameters) {
+      const auto at = tensors.find(path + "." + parameter);
+      if (at == tensors.end()) throw Error("bitfit: the run has no tensor '" + path + "." + parameter + "'");
+      adapter.tensors.emplace_back(foreign_key(path, parameter), at->second);
+    }
+  }
+  adapter.config.set("auto_mapping", {std::string()});
+  adapter.config.set("base_model_name_or_path", {std::string()});
+  adapter.config.set("exclude_modules", {std::string()});
+  adapter.config.set("inference_mode", {true});
+  adapter.config.set("modules_to_save", array_of({"classifier", "score"}));
+  adapter.config.set("peft_type", {std::string("LN_TUNING")});
+  adapter.config.set("peft_version", {std::string("0.21.2")});
+  adapter.config.set("revision", {std::string()});
+  adapter.config.set("target_modules", array_of(chosen == all ? std::vector<std::string>{"LayerNorm"} : chosen));
+  adapter.config.set("task_type", {std::string("SEQ_CLS")});
+  return adapter;
+}
+
+}  // namespace plugtune::bitfit

@@ -1,0 +1,253 @@
+// exchange.cc - IA3 in the files of peft 0.21 (tuners/ia3) and of AdapterHub's library 1.3 (methods/lora.py, class IA3).
+#include "exchange.h"
+
+#include <algorithm>
+#include <map>
+
+#include "places.h"
+#include "settings.h"
+
+namespace plugtune::ia3 {
+namespace {
+
+constexpr const char* kConfigFile = "adapter_config.json";
+
+std::string text_of(const ForeignAdapter& adapter, const std::string& key) {
+  const ConfigNode* node = adapter.config.find(key);
+  const auto* text = node == nullptr ? nullptr : std::get_if<std::string>(&node->value);
+  return text == nullptr ? "" : *text;
+}
+
+ConfigNode array_of(const std::vector<std::string>& texts) {
+  ConfigNode::Array array;
+  for (const std::string& text : texts)
+    array.push_back({text});
+  return {array};
+}
+
+/// The delta of places whose factors `take` reads, and the settings that select them.
+template <class Take>
+MethodDelta delta_of(const std::vector<Place>& chosen, const ModelInfo& info, const std::string& convention,
+                     Take take) {
+  MethodDelta delta{ConfigNode{ConfigNode::Table{}}, {}, {}};
+  const Targets targets = targets_of(chosen, info);
+  std::vector<Place> inputs;
+  std::ranges::copy_if(chosen, std::back_inserter(inputs), &Place::is_input);
+  // Without layers: the targets have them already.
+  const Targets feedforward = targets_of(inputs, info);
+  delta.settings.set("convention", {convention});
+  delta.settings.set("targets", array_of(targets.targets));
+  if (!targets.layers.empty()) delta.settings.set("layers", {targets.layers});
+  delta.settings.set("feedforward", array_of(feedforward.targets));
+  for (const Place& place : chosen)
+    delta.tensors.emplace_back(place.site.path + ".ia3.l", take(place));
+  return delta;
+}
+
+MethodDelta read_peft(const ForeignAdapter& adapter, ForeignTensors& tensors, const ModelInfo& info) {
+  const ConfigView config(adapter.config, {kConfigFile, "peft's IA3", "", {}});
+  const ModuleNames targets(config, adapter.config, "target_modules");
+  const ModuleNames excluded(config, adapter.config, "exclude_modules");
+  const ModuleNames feedforward(config, adapter.config, "feedforward_modules");
+  if (!targets.is_given())
+    config.problem("target_modules", "must be a list of module names or an expression, it is missing");
+  if (!feedforward.is_given()) {
+    config.problem("feedforward_modules",
+                   "must be a list of module names or an expression, it is missing; without it the "
+                   "file does not say which factors scale inputs");
+  }
+  // How training started, and what the host reads.
+  reject_unknown_fields(config, adapter.config,
+                        {"auto_mapping", "base_model_name_or_path", "inference_mode", "init_ia3_weights",
+                         "modules_to_save", "peft_type", "peft_version", "revision", "task_type"});
+  std::vector<Place> chosen;
+  for (Place& place : all_places(info)) {
+    place.is_input = feedforward.name_loosely(place.site.path);
+    if (targets.name(place.site.path) && !excluded.name(place.site.path)) chosen.push_back(place);
+  }
+  if (chosen.empty()) config.problem("target_modules", "names no linear layer of a BERT");
+  if (!config.problems().empty()) throw Error(config.problems());
+  return delta_of(chosen, info, "paper", [&](const Place& place) {
+    const std::vector<int64_t> shape =
+        place.is_input ? std::vector<int64_t>{1, place.in} : std::vector<int64_t>{place.out, 1};
+    return tensors.take(place.site.path + ".ia3_l", shape).reshape({-1});
+  });
+}
+
+/// Roles that AdapterHub's library can scale, all at their output, and what it calls them.
+struct HubRole {
+  Role role;
+  const char* matrix;  // in attn_matrices
+  const char* flag;    // or a field of its own
+};
+constexpr HubRole kHubRoles[] = {
+    {Role::kQuery, "q", nullptr},
+    {Role::kKey, "k", nullptr},
+    {Role::kValue, "v", nullptr},
+    {Role::kFfnUp, nullptr, "intermediate_lora"},
+    {Role::kFfnDown, nullptr, "output_lora"},
+};
+
+std::string hub_key(const Place& place, const std::string& name) {
+  return place.site.path + ".loras." + name + ".lora_B";
+}
+
+MethodDelta read_hub(ForeignAdapter& adapter, ForeignTensors& tensors, const ModelInfo& info) {
+  const ConfigView config(adapter.config, {kConfigFile, "IA3 of AdapterHub's library", "", {}});
+  std::set<Role> roles;
+  const bool attention = config.boolean("selfattn_lora", true);
+  const std::vector<std::string> matrices = config.strings("attn_matrices", {"k", "v"});
+  for (const HubRole& entry : kHubRoles) {
+    const bool is_on = entry.flag != nullptr ? config.boolean(entry.flag, entry.role == Role::kFfnUp)
+                                             : attention && std::ranges::count(matrices, entry.matrix) > 0;
+    if (is_on) roles.insert(entry.role);
+  }
+  for (const std::string& matrix : matrices) {
+    if (matrix != "q" && matrix != "k" && matrix != "v")
+      config.problem("attn_matrices", "must be of q, k and v, got \"" + matrix + "\"");
+  }
+  const std::vector<int64_t> leave_out = config.integers("leave_out", {}, 0);
+  const double alpha = config.number("alpha", 1);
+  if (const int64_t rank = config.integer("r", 1); rank != 1)
+    config.problem("r", "is " + std::to_string(rank) + "; factors have rank 1");
+  config.string("composition_mode", "scale");
+  reject_unknown_fields(config, adapter.config,
+                        {"architecture", "dtype", "init_weights", "init_weights_seed", "version"});
+  if (alpha != 1) {
+    adapter.notes.push_back("alpha = " + c10::str(alpha) + " was multiplied into the factors; written again it is 1");
+  }
+  std::vector<Place> chosen;
+  for (const Place& place : all_places(info)) {
+    const bool is_left_out = std::ranges::count(leave_out, place.site.layer) > 0;
+    if (roles.contains(place.site.role) && !is_left_out) chosen.push_back(place);
+  }
+  return delta_of(chosen, info, "adapters", [&](const Place& place) {
+    const Tensor l = tensors.take(hub_key(place, adapter.name), {place.out, 1}).reshape({-1});
+    return alpha == 1 ? l : l * alpha;
+  });
+}
+
+/// The places of a delta with their factors, in forward order.
+struct Factors {
+  std::vector<Place> places;
+  std::vector<Tensor> l;
+};
+
+Factors factors_of(const MethodDelta& delta, const ModelInfo& info) {
+  const Ia3Settings settings(ConfigView(delta.settings, {"strategy", "strategy 'ia3'", "", {}}));
+  std::map<std::string, Tensor> left(delta.tensors.begin(), delta.tensors.end());
+  Factors factors;
+  for (Place& place : all_places(info)) {
+    const auto at = left.find(place.site.path + "." + settings.name + ".l");
+    if (at == left.end()) continue;
+    place.is_input = settings.inputs.matches(place.site);
+    factors.places.push_back(place);
+    factors.l.push_back(at->second);
+    left.erase(at);
+  }
+  for (const auto& [key, tensor] : left)
+    throw Error("ia3: '" + key + "' has no name in another library; the classifier cannot be scaled there");
+  return factors;
+}
+
+ForeignAdapter write_peft(const Factors& factors, const ModelInfo& info) {
+  const PeftModules modules = peft_modules(factors.places, info);
+  ForeignAdapter adapter{"peft", "", ConfigNode{ConfigNode::Table{}}, {}, {}, {}};
+  adapter.config.set("auto_mapping", {std::string()});
+  adapter.config.set("base_model_name_or_path", {std::string()});
+  adapter.config.set("exclude_modules", {std::string()});
+  adapter.config.set("fan_in_fan_out", {false});
+  adapter.config.set("feedforward_modules", array_of(modules.feedforward));
+  adapter.config.set("inference_mode", {true});
+  adapter.config.set("init_ia3_weights", {true});
+  adapter.config.set("modules_to_save", array_of({"classifier", "score"}));
+  adapter.config.set("peft_type", {std::string("IA3")});
+  adapter.config.set("peft_version", {std::string("0.21.2")});
+  adapter.config.set("revision", {std::string()});
+  adapter.config.set("target_modules", array_of(modules.targets));
+  adapter.config.set("task_type", {std::string("SEQ_CLS")});
+  for (size_t i = 0; i < factors.places.size(); ++i) {
+    const Place& place = factors.places[i];
+    adapter.tensors.emplace_back(place.site.path + ".ia3_l", factors.l[i].unsqueeze(place.is_input ? 0 : 1));
+  }
+  return adapter;
+}
+
+/// Layers without factors. Throws Error when the library cannot say where the factors are.
+ConfigNode::Array left_out(const Factors& factors, const ModelInfo& info) {
+  std::map<Role, std::set<int64_t>> layers;
+  for (const Place& place : factors.places) {
+    if (place.is_input) {
+      throw Error(
+          "ia3: AdapterHub's library scales outputs only, and '" + place.site.path +
+          "' is scaled at its input (the convention of peft and the paper); export to peft or hf, or train with "
+          "convention = \"adapters\"");
+    }
+    const bool is_known =
+        std::ranges::any_of(kHubRoles, [&](const HubRole& entry) { return entry.role == place.site.role; });
+    if (!is_known)
+      throw Error("ia3: AdapterHub's library cannot scale '" + place.site.path + "'; export to peft or hf");
+    layers[place.site.role].insert(place.site.layer);
+  }
+  for (const auto& [role, of_role] : layers) {
+    if (of_role == layers.begin()->second) continue;
+    throw Error(std::string("ia3: AdapterHub's library scales the same layers everywhere, but here '") +
+                role_name(layers.begin()->first) + "' and '" + role_name(role) +
+                "' are scaled in different ones; export to peft or hf");
+  }
+  ConfigNode::Array left;
+  for (int64_t layer = 0; layer < info.layers; ++layer)
+    if (layers.empty() || !layers.begin()->second.contains(layer)) left.push_back({layer});
+  return left;
+}
+
+ForeignAdapter write_hub(const Factors& factors, const std::string& name, const ModelInfo& info) {
+  const ConfigNode::Array leave_out = left_out(factors, info);
+  const auto has = [&](Role role) {
+    return std::ranges::any_of(factors.places, [&](const Place& place) { return place.site.role == role; });
+  };
+  ForeignAdapter adapter{"adapterhub", name, ConfigNode{ConfigNode::Table{}}, {}, {}, {}};
+  std::vector<std::string> matrices;
+  for (const HubRole& entry : kHubRoles) {
+    if (entry.flag != nullptr) adapter.config.set(entry.flag, {has(entry.role)});
+    if (entry.matrix != nullptr && has(entry.role)) matrices.emplace_back(entry.matrix);
+  }
+  adapter.config.set("alpha", {int64_t{1}});
+  adapter.config.set("architecture", {std::string("lora")});
+  adapter.config.set("attn_matrices", array_of(matrices));
+  adapter.config.set("composition_mode", {std::string("scale")});
+  adapter.config.set("dropout", {0.0});
+  adapter.config.set("dtype", {std::string()});
+  adapter.config.set("init_weights", {std::string("ia3")});
+  adapter.config.set("init_weights_seed", {std::string()});
+  adapter.config.set("leave_out", {leave_out});
+  adapter.config.set("r", {int64_t{1}});
+  adapter.config.set("selfattn_lora", {!matrices.empty()});
+  adapter.config.set("use_dora", {false});
+  adapter.config.set("use_gating", {false});
+  adapter.config.set("vera_b", {std::string()});
+  adapter.config.set("vera_d", {std::string()});
+  for (size_t i = 0; i < factors.places.size(); ++i)
+    adapter.tensors.emplace_back(hub_key(factors.places[i], name), factors.l[i].unsqueeze(1));
+  return adapter;
+}
+
+}  // namespace
+
+bool Ia3Exchange::reads(const ForeignAdapter& adapter) const {
+  if (adapter.format == "peft") return text_of(adapter, "peft_type") == "IA3";
+  return adapter.format == "adapterhub" && text_of(adapter, "architecture") == "lora" &&
+         text_of(adapter, "composition_mode") == "scale";
+}
+
+MethodDelta Ia3Exchange::read(ForeignAdapter& adapter, ForeignTensors& tensors, const ExchangeBase& base) const {
+  return adapter.format == "peft" ? read_peft(adapter, tensors, base.info) : read_hub(adapter, tensors, base.info);
+}
+
+ForeignAdapter Ia3Exchange::write(const MethodDelta& delta, const std::string& format, const std::string& name,
+                                  const ExchangeBase& base) const {
+  const Factors factors = factors_of(delta, base.info);
+  return format == "peft" ? write_peft(factors, base.info) : write_hub(factors, name, base.info);
+}
+
+}  // namespace plugtune::ia3
