@@ -1,6 +1,8 @@
 // config_json.cc - tables of settings as JSON, for delta.json and report.json.
 #include "experiment/config_json.h"
 
+#include "experiment/json_fields.h"
+
 namespace plugtune::experiment {
 
 using nlohmann::ordered_json;
@@ -37,7 +39,7 @@ ConfigNode from_json(const ordered_json& json) {
       array.push_back(from_json(value));
     return {array};
   }
-  if (json.is_number_integer()) return {json.get<int64_t>()};
+  if (JsonObject::fits(json)) return {json.get<int64_t>()};
   if (json.is_number()) return {json.get<double>()};
   if (json.is_boolean()) return {json.get<bool>()};
   return {json.is_string() ? json.get<std::string>() : std::string()};

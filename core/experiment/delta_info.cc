@@ -3,6 +3,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "experiment/config_json.h"
 #include "experiment/json_fields.h"
 #include "experiment/run_directory.h"
@@ -42,14 +44,23 @@ Json source_json(const DeltaInfo::Source& source) {
       {"path", source.path}, {"name", source.name}, {"strategies", methods_json(source.methods)}, {"tensors", tensors}};
 }
 
+/// Whole numbers whose product is no more than a model may have: room is made for such tensors before their file is opened.
+bool is_shape(const Json& shape) {
+  constexpr int64_t kMostElements = int64_t{1} << 30;
+  if (!shape.is_array() || shape.size() > 8) return false;
+  int64_t elements = 1;
+  return std::all_of(shape.begin(), shape.end(), [&](const Json& n) {
+    if (!JsonObject::fits(n) || n.get<int64_t>() < 0) return false;
+    return !__builtin_mul_overflow(elements, std::max<int64_t>(n.get<int64_t>(), 1), &elements) &&
+           elements <= kMostElements;
+  });
+}
+
 DeltaInfo::Source source_from(const JsonObject& object) {
   DeltaInfo::Source source{object.string("path"), object.string("name"), methods_from(object, "strategies"), {}};
   const JsonObject tensors = object.object("tensors");
   for (const auto& [key, shape] : tensors.json().items()) {
-    const bool is_shape = shape.is_array() && std::all_of(shape.begin(), shape.end(), [](const Json& n) {
-                            return n.is_number_integer() && n >= 0;
-                          });
-    if (!is_shape) throw tensors.wrong(key, "an array of whole numbers", &shape);
+    if (!is_shape(shape)) throw tensors.wrong(key, "the sizes of a tensor", &shape);
     source.tensors.emplace_back(key, shape.get<std::vector<int64_t>>());
   }
   return source;

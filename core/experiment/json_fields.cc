@@ -31,6 +31,10 @@ const char* type_text(const JsonObject::Json* json) {
 
 }  // namespace
 
+bool JsonObject::fits(const Json& number) {
+  return number.is_number_integer() && !(number.is_number_unsigned() && number.get<uint64_t>() > INT64_MAX);
+}
+
 JsonObject::JsonObject(const Json& json, std::string file, std::string path)
     : json_(json),
       file_(std::move(file)),
@@ -56,7 +60,10 @@ std::string JsonObject::string(const char* key) const {
   return at(key, "a string", &Json::is_string).get<std::string>();
 }
 int64_t JsonObject::integer(const char* key) const {
-  return at(key, "a whole number", &Json::is_number_integer).get<int64_t>();
+  const Json& number = at(key, "a whole number", &Json::is_number_integer);
+  // 2^64 - 1 would be read as -1.
+  if (!fits(number)) throw wrong(key, "a whole number of at most 63 bits", &number);
+  return number.get<int64_t>();
 }
 bool JsonObject::boolean(const char* key) const { return at(key, "true or false", &Json::is_boolean).get<bool>(); }
 const JsonObject::Json& JsonObject::array(const char* key) const { return at(key, "an array", &Json::is_array); }

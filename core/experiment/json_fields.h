@@ -28,6 +28,8 @@ class JsonObject {
   std::string path_of(const std::string& key) const { return path_.empty() ? key : path_ + "." + key; }
   const std::string& file() const noexcept { return file_; }
 
+  /// True for a whole number that an int64_t holds.
+  static bool fits(const Json& number);
   /// The Error for a value that is not what it should be.
   Error wrong(const std::string& key, const std::string& expected, const Json* got) const;
 

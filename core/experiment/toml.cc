@@ -17,6 +17,11 @@ namespace {
 
 constexpr uint64_t kMaxBytes = 1'000'000;  // an experiment has a page; a gigabyte is somebody's data set
 
+// toml++ bounds how deep values may lie in one another, but "a.a.a.a" makes a table for each name: half a million in a
+// megabyte, whose destructors call each other until the stack is full. No setting has more than three names.
+constexpr size_t kMostNames = 16;
+constexpr int kDeepest = 64;
+
 int line_of(const toml::node& node) { return static_cast<int>(node.source().begin.line); }
 
 /// A toml++ tree to ours. `key` is the path for messages.
@@ -24,15 +29,18 @@ class Conversion {
  public:
   explicit Conversion(std::string file) : file_(std::move(file)) {}
 
-  ConfigNode node(const toml::node& from, const std::string& key) const {
+  ConfigNode node(const toml::node& from, const std::string& key, int depth = 0) const {
     ConfigNode to;
     to.line = line_of(from);
+    if (depth > kDeepest) {
+      throw Error(fmt::format("{}:{}: is nested deeper than {} levels; no experiment is", file_, to.line, kDeepest));
+    }
     switch (from.type()) {
       case toml::node_type::table:
-        to.value = table(*from.as_table(), key);
+        to.value = table(*from.as_table(), key, depth);
         break;
       case toml::node_type::array:
-        to.value = array(*from.as_array(), key);
+        to.value = array(*from.as_array(), key, depth);
         break;
       case toml::node_type::string:
         to.value = from.as_string()->get();
@@ -54,7 +62,7 @@ class Conversion {
   }
 
  private:
-  ConfigNode::Table table(const toml::table& from, const std::string& key) const {
+  ConfigNode::Table table(const toml::table& from, const std::string& key, int depth) const {
     // toml++ sorts by key; messages, and the resolved file, follow the order in which the user wrote.
     std::vector<std::pair<std::string, const toml::node*>> entries;
     for (const auto& [name, value] : from)
@@ -66,14 +74,14 @@ class Conversion {
     });
     ConfigNode::Table to;
     for (const auto& [name, value] : entries)
-      to.emplace_back(name, node(*value, key.empty() ? name : key + "." + name));
+      to.emplace_back(name, node(*value, key.empty() ? name : key + "." + name, depth + 1));
     return to;
   }
 
-  ConfigNode::Array array(const toml::array& from, const std::string& key) const {
+  ConfigNode::Array array(const toml::array& from, const std::string& key, int depth) const {
     ConfigNode::Array to;
     for (const toml::node& element : from)
-      to.push_back(node(element, fmt::format("{}[{}]", key, to.size())));
+      to.push_back(node(element, fmt::format("{}[{}]", key, to.size()), depth + 1));
     return to;
   }
 
@@ -98,10 +106,68 @@ void reject_other_encodings(std::string_view text, const std::string& file) {
                           static_cast<unsigned char>(text[at]), formats::grouped(at)));
 }
 
+constexpr std::string_view kBareKey = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-";
+
+/// Just after the string that begins at `at`, in any of TOML's four kinds.
+size_t string_end(std::string_view text, size_t at) {
+  const char quote = text[at];
+  const std::string_view triple = quote == '"' ? "\"\"\"" : "'''";
+  const bool is_long = text.substr(at).starts_with(triple);
+  for (at += is_long ? 3 : 1; at < text.size(); ++at) {
+    if (quote == '"' && text[at] == '\\') {
+      ++at;
+    } else if (!is_long && (text[at] == quote || text[at] == '\n')) {
+      return at + 1;
+    } else if (is_long && text.substr(at).starts_with(triple)) {
+      return std::min(
+          {text.find_first_not_of(quote, at + 3), at + 5, text.size()});  // up to two quotes before the closing ones
+    }
+  }
+  return text.size();
+}
+
+/// Where the first key of more than kMostNames names begins, or npos: names with dots between, outside of comments.
+size_t first_deep_key(std::string_view text) {
+  size_t begin = 0, names = 0;
+  bool after_dot = false;
+  const auto skip_space = [&](size_t at) { return std::min(text.find_first_not_of(" \t", at), text.size()); };
+  for (size_t at = 0; at < text.size();) {
+    const size_t first = at;
+    if (text[at] == '#') {
+      at = std::min(text.find('\n', at), text.size());
+      after_dot = false;
+      continue;
+    }
+    if (text[at] == '"' || text[at] == '\'') {
+      at = string_end(text, at);
+    } else {
+      at = std::min(text.find_first_not_of(kBareKey, at), text.size());
+    }
+    if (at == first) {  // neither a name nor the dot behind one
+      after_dot = false, ++at;
+      continue;
+    }
+    if (!after_dot) begin = first, names = 0;
+    if (++names > kMostNames) return begin;
+    at = skip_space(at);
+    after_dot = at < text.size() && text[at] == '.';
+    if (after_dot) at = skip_space(at + 1);
+  }
+  return text.npos;
+}
+
+void reject_deep_keys(std::string_view text, const std::string& file) {
+  const size_t at = first_deep_key(text);
+  if (at == std::string_view::npos) return;
+  const auto line = std::count(text.begin(), text.begin() + static_cast<ptrdiff_t>(at), '\n') + 1;
+  throw Error(fmt::format("{}:{}: has a key of more than {} names; no setting has", file, line, kMostNames));
+}
+
 }  // namespace
 
 ConfigNode parse_toml(std::string_view text, const std::string& file) {
   reject_other_encodings(text, file);
+  reject_deep_keys(text, file);
   try {
     ConfigNode tables = Conversion(file).node(toml::parse(text), "");
     tables.line = 0;
@@ -122,6 +188,7 @@ ConfigNode read_toml(const std::filesystem::path& path) {
 std::optional<ConfigNode> parse_toml_value(std::string_view text) {
   // Line ends would let one value smuggle in a second key.
   if (text.find_first_of("\r\n") != text.npos || text::first_non_utf8(text) != text.npos) return std::nullopt;
+  if (first_deep_key(text) != text.npos) return std::nullopt;
   try {
     const toml::table parsed = toml::parse("value = " + std::string(text));
     const toml::node* value = parsed.get("value");

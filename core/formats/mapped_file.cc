@@ -19,13 +19,18 @@ namespace plugtune::formats {
 static_assert(std::endian::native == std::endian::little, "files are little-endian and are used where they lie");
 
 std::shared_ptr<const MappedFile> MappedFile::open(const std::filesystem::path& path) {
-  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  // O_NONBLOCK: opening a pipe would wait for its writer. Links are followed: the Hugging Face cache is made of them.
+  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (fd < 0 && errno == ENOENT) throw Error(not_found(path));
   if (fd < 0) throw Error(fmt::format("{}: cannot be read: {}", path.string(), system_reason(errno)));
   struct stat status {};
   void* data = nullptr;
   int failure = ::fstat(fd, &status) == 0 ? 0 : errno;
   if (failure == 0 && S_ISDIR(status.st_mode)) failure = EISDIR;
+  if (failure == 0 && !S_ISREG(status.st_mode)) {
+    ::close(fd);
+    throw Error(fmt::format("{}: must be a file, got a pipe or a device; write it to a file first", path.string()));
+  }
   if (failure == 0 && status.st_size > 0) {
     // Writable and private: in-place arithmetic on a loaded tensor must not be a segmentation fault, nor touch the file.
     data = ::mmap(nullptr, static_cast<size_t>(status.st_size), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_NORESERVE, fd,

@@ -100,14 +100,19 @@ class SafetensorsHeader {
   void read_shape(const std::string& name, const nlohmann::json& shape, SafetensorsFile::Entry& entry) {
     if (!shape.is_array()) fail("tensor '{}' must have a list of sizes as shape, got {}", name, shape.dump());
     int64_t bytes = static_cast<int64_t>(c10::elementSize(entry.dtype));
+    bool is_empty = false;
     for (const auto& size : shape) {
       if (!size.is_number_unsigned()) fail("tensor '{}' must have whole sizes, got shape {}", name, shape.dump());
       const uint64_t rows = size.get<uint64_t>();
-      if (rows > INT64_MAX || __builtin_mul_overflow(bytes, static_cast<int64_t>(rows), &bytes)) {
+      is_empty |= rows == 0;
+      // An empty tensor too: its strides are products of the other sizes.
+      if (rows > INT64_MAX ||
+          __builtin_mul_overflow(bytes, static_cast<int64_t>(std::max<uint64_t>(rows, 1)), &bytes)) {
         fail("tensor '{}' has shape {}, which no memory holds", name, shape.dump());
       }
       entry.shape.push_back(static_cast<int64_t>(rows));
     }
+    if (is_empty) bytes = 0;
     if (static_cast<uint64_t>(bytes) != entry.end - entry.begin) {
       fail("tensor '{}' of shape {} needs {} bytes, but its data has {}", name, shape_text(entry.shape), grouped(bytes),
            grouped(entry.end - entry.begin));

@@ -117,15 +117,19 @@ class TensorBuilder {
            storage.key, name, grouped(storage.elements), grouped(held));
     }
 
-    // Elements as such, and the place of the last one; both may overflow in a hostile file.
+    // Elements as such, and the place of the last one; both may overflow in a hostile file. So may the strides of an empty
+    // tensor, which are products of its other sizes.
     int64_t elements = 1, last = offset;
-    bool overflows = false;
+    bool overflows = false, is_empty = false;
     for (size_t axis = 0; axis < shape.size(); ++axis) {
       int64_t step = 0;
-      overflows |= __builtin_mul_overflow(elements, shape[axis], &elements);
+      is_empty |= shape[axis] == 0;
+      overflows |= __builtin_mul_overflow(elements, std::max<int64_t>(shape[axis], 1), &elements);
       overflows |= __builtin_mul_overflow(std::max<int64_t>(shape[axis] - 1, 0), strides[axis], &step);
       overflows |= __builtin_add_overflow(last, step, &last);
     }
+    overflows |= elements > INT64_MAX / kLargestElement;
+    if (is_empty) elements = 0;
     // A stride of 0 repeats elements (expand); torch saves it so. A few bytes that claim to be gigabytes are an attack.
     const bool repeats_too_much = elements > storage.elements && elements > kMaxRepeatedElements;
     if (overflows || repeats_too_much || (elements > 0 && last >= storage.elements)) {
@@ -152,7 +156,7 @@ class TensorBuilder {
     throw Error(fmt::format("{}: {}", file_->path().string(), fmt::format(problem, std::forward<Args>(args)...)));
   }
 
-  static constexpr int64_t kMaxRepeatedElements = 1 << 24;
+  static constexpr int64_t kMaxRepeatedElements = 1 << 24, kLargestElement = 8;  // bytes
 
   File file_;
   std::map<std::string, StoragePlace> storages_;
@@ -167,6 +171,10 @@ NamedTensors read_zip(const File& file) {
   const ZipArchive::Entry* pickle = nullptr;
   for (const auto& [name, entry] : archive.entries()) {
     if (!name.ends_with("/data.pkl") || std::count(name.begin(), name.end(), '/') != 1) continue;
+    if (pickle != nullptr) {
+      throw Error(fmt::format("{}: must have one data.pkl, got '{}data.pkl' and '{}': two models in one file", subject,
+                              top, name));
+    }
     top = name.substr(0, name.size() - std::string_view("data.pkl").size());
     pickle = &entry;
   }

@@ -21,7 +21,8 @@ class ZipArchive {
     uint64_t size;
   };
 
-  /// Throws Error when the archive is cut off or damaged, or an entry is compressed or encrypted.
+  /// Throws Error when the archive is cut off or damaged, or an entry is compressed, encrypted, overlaps another or leads
+  /// out of the archive by its name.
   explicit ZipArchive(std::shared_ptr<const MappedFile> file);
 
   const std::map<std::string, Entry>& entries() const noexcept { return entries_; }

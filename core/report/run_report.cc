@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 #include <torch/version.h>
 
+#include <algorithm>
 #include <chrono>
 
 #include "experiment/config_json.h"
@@ -39,8 +40,13 @@ ReportTable table_from(const JsonObject& object) {
                     object.array("columns").get<std::vector<std::string>>(),
                     {}};
   const auto rows = static_cast<int64_t>(table.rows.size()), columns = static_cast<int64_t>(table.columns.size());
-  table.values = torch::zeros({rows, columns}, torch::kFloat64);
   const Json& values = object.array("values");
+  // Before there is room for them: a page of names could ask for a terabyte.
+  const bool fits = values.size() == table.rows.size() &&
+                    std::all_of(values.begin(), values.end(),
+                                [&](const Json& row) { return row.is_array() && row.size() == table.columns.size(); });
+  if (!fits) throw object.wrong("values", fmt::format("an array of {} x {} numbers", rows, columns), &values);
+  table.values = torch::zeros({rows, columns}, torch::kFloat64);
   for (int64_t r = 0; r < rows; ++r) {
     for (int64_t c = 0; c < columns; ++c) {
       const Json& cell = values.at(static_cast<size_t>(r)).at(static_cast<size_t>(c));

@@ -16,15 +16,17 @@ namespace plugtune::text {
 std::string read_text_file(const std::filesystem::path& file) {
   std::error_code problem;
   const auto size = std::filesystem::file_size(file, problem);
+  // Nothing but a file has a size: a pipe is refused here, and not waited for below.
+  if (problem) throw Error(fmt::format("{}: cannot be read: {}", file.string(), problem.message()));
+  errno = 0;
   std::ifstream in(file, std::ios::binary);
   std::string text;
-  if (!problem && in) {
+  if (in) {
     text.resize(size);
     in.read(text.data(), static_cast<std::streamsize>(size));
   }
-  if (problem || !in) {
-    const std::string why = problem ? problem.message() : std::generic_category().message(errno);
-    throw Error(fmt::format("{}: cannot be read: {}", file.string(), why));
+  if (!in) {
+    throw Error(fmt::format("{}: cannot be read: {}", file.string(), std::generic_category().message(errno)));
   }
   if (const size_t at = first_non_utf8(text); at != std::string::npos) {
     const auto line = 1 + std::count(text.begin(), text.begin() + static_cast<ptrdiff_t>(at), '\n');

@@ -73,13 +73,38 @@ void refuse_damaged_json(const std::filesystem::path& file, std::string_view tex
                           file.string(), at, text.size(), file.string(), line));
 }
 
+void refuse_huge_number(const std::filesystem::path& file) {
+  throw Error(fmt::format("{}: has a number that is too large to be read; it is damaged", file.string()));
+}
+
+void JsonRules::check(int depth, Json::parse_event_t event, const Json& parsed) {
+  if (depth > kDeepest) {
+    throw Error(fmt::format("{}: is nested deeper than {} levels; it is damaged", file_.string(), kDeepest));
+  }
+  if (event == Json::parse_event_t::object_start) keys_.emplace_back();
+  if (event == Json::parse_event_t::object_end) keys_.pop_back();
+  if (event != Json::parse_event_t::key) return;
+  const auto& key = parsed.get_ref<const std::string&>();
+  if (!keys_.back().insert(key).second) throw twice(key);
+}
+
+Error JsonRules::twice(std::string_view key) const {
+  return Error(fmt::format("{}: has the key '{}' twice; it is damaged", file_.string(), key));
+}
+
 Json read_json_object(const std::filesystem::path& file) {
   const std::string text = read_text_file(file);
+  JsonRules rules(file);
   Json json;
   try {
-    json = Json::parse(text);
+    json = Json::parse(text, [&](int depth, Json::parse_event_t event, Json& parsed) {
+      rules.check(depth, event, parsed);
+      return true;
+    });
   } catch (const Json::parse_error& error) {
     refuse_damaged_json(file, text, error.byte);
+  } catch (const Json::out_of_range&) {
+    refuse_huge_number(file);
   }
   JsonFields(json, file.string());
   return json;

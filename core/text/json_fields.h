@@ -5,8 +5,12 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
+#include <vector>
+
+#include "plugtune/error.h"
 
 namespace plugtune::text {
 
@@ -36,8 +40,28 @@ class JsonFields {
   std::string where_;
 };
 
+/// Refuses, while a file is parsed, what the parser would accept: a key twice in one object (readers disagree on which counts)
+/// and nesting so deep that a file of a few kilobytes could end the process.
+class JsonRules {
+ public:
+  explicit JsonRules(std::filesystem::path file) : file_(std::move(file)) {}
+
+  /// For every event of Json::parse.
+  void check(int depth, Json::parse_event_t event, const Json& parsed);
+  Error twice(std::string_view key) const;
+
+  static constexpr int kDeepest = 64;
+
+ private:
+  std::filesystem::path file_;
+  std::vector<std::set<std::string>> keys_;  ///< of every object that is open
+};
+
 /// Throws the Error for a file that is not JSON at byte `at` of `text`.
 [[noreturn]] void refuse_damaged_json(const std::filesystem::path& file, std::string_view text, size_t at);
+
+/// The same for a number that no double holds.
+[[noreturn]] void refuse_huge_number(const std::filesystem::path& file);
 
 /// Reads a file that holds one JSON object.
 Json read_json_object(const std::filesystem::path& file);

@@ -77,7 +77,8 @@ class Tokenizer {
 
   /// Reads a model directory: tokenizer.json, or vocab.txt with tokenizer_config.json.
   static Tokenizer load(const std::filesystem::path& model_dir, TextOptions text = {});
-  /// Writes tokenizer.json, tokenizer_config.json and, when every id has a token, vocab.txt into an existing directory.
+  /// Writes tokenizer.json, tokenizer_config.json and vocab.txt into an existing directory; the last
+  /// only when every id has a token that is a line.
   void save(const std::filesystem::path& model_dir) const;
 
   /// @param max_length  tokens, special ones included: at least 2, or 3 for a pair.

@@ -81,6 +81,13 @@ void read_added_tokens(const fs::path& dir, const JsonFields& config, const Voca
   add_extra_special(config, vocabulary, options.added_tokens);
 }
 
+/// True when a line of vocab.txt can be this token. A line break in it would move all later tokens to other ids, and white
+/// space at its end is trimmed when the file is read.
+bool is_one_line(std::string_view token) {
+  if (token.find('\n') != std::string_view::npos) return false;
+  return Vocabulary::trimmed(token) == token;
+}
+
 /// One sentence for each option that tokenizer_config.json says otherwise.
 std::vector<std::string> disagreements(const fs::path& dir, const JsonFields& config, const TokenizerOptions& options) {
   std::vector<std::string> notes;
@@ -157,6 +164,7 @@ void Tokenizer::save(const fs::path& model_dir) const {
   std::string lines;
   for (int64_t id = 0; id < vocabulary_.size(); ++id) {
     if (!vocabulary_.has(id)) return;  // a line would have to be made up
+    if (!is_one_line(vocabulary_.token(id))) return;
     lines += vocabulary_.token(id);
     lines += '\n';
   }

@@ -32,8 +32,10 @@ Json parse(const std::filesystem::path& file, const std::string& text, Vocabular
   vocabulary.reserve(text.size() / 24, text.size() / 2);  // about what an entry takes, so that it grows once or never
   std::array<std::string, 2> path;                        // keys that lead to the current value
   std::string token;
+  JsonRules rules(file);
   const auto take = [&](int depth, Json::parse_event_t event, Json& parsed) {
     const bool in_vocabulary = depth == 3 && path[0] == "model" && path[1] == "vocab";
+    if (!in_vocabulary || event != Json::parse_event_t::key) rules.check(depth, event, parsed);
     if (event == Json::parse_event_t::key) {
       if (in_vocabulary) token.swap(parsed.get_ref<std::string&>());
       if (depth <= 2) path[static_cast<size_t>(depth) - 1].swap(parsed.get_ref<std::string&>());
@@ -44,13 +46,17 @@ Json parse(const std::filesystem::path& file, const std::string& text, Vocabular
       throw Error(fmt::format("{}: model.vocab: the id of '{}' must be an integer between 0 and {}, got {}",
                               file.string(), token, Vocabulary::kMaxId, parsed.dump()));
     }
+    const size_t before = vocabulary.tokens();
     vocabulary.add(token, parsed.get<int64_t>());
+    if (vocabulary.tokens() == before) throw rules.twice(token);
     return false;
   };
   try {
     return Json::parse(text, take);
   } catch (const Json::parse_error& error) {
     refuse_damaged_json(file, text, error.byte);
+  } catch (const Json::out_of_range&) {
+    refuse_huge_number(file);
   }
 }
 

@@ -22,19 +22,6 @@ size_t hash(std::string_view token) {
   return static_cast<size_t>(h ^ h >> 32);
 }
 
-/// Without trailing white space of any script, as the reference trims the lines of vocab.txt.
-std::string_view trimmed(std::string_view line) {
-  while (!line.empty()) {
-    size_t last = line.size() - 1;
-    while (last > 0 && (static_cast<uint8_t>(line[last]) & 0xC0) == 0x80)
-      --last;
-    const char* at = line.data() + last;
-    if (!is_whitespace(decode_utf8(at, line.data() + line.size()))) break;
-    line.remove_suffix(line.size() - last);
-  }
-  return line;
-}
-
 }  // namespace
 
 Vocabulary::Vocabulary(const std::vector<std::string>& tokens) {
@@ -59,6 +46,18 @@ Vocabulary Vocabulary::load(const std::filesystem::path& file) {
     begin = end + 1;
   }
   return vocabulary;
+}
+
+std::string_view Vocabulary::trimmed(std::string_view line) {
+  while (!line.empty()) {
+    size_t last = line.size() - 1;
+    while (last > 0 && (static_cast<uint8_t>(line[last]) & 0xC0) == 0x80)
+      --last;
+    const char* at = line.data() + last;
+    if (!is_whitespace(decode_utf8(at, line.data() + line.size()))) break;
+    line.remove_suffix(line.size() - last);
+  }
+  return line;
 }
 
 void Vocabulary::reserve(size_t tokens, size_t bytes) {

@@ -19,6 +19,8 @@ class Vocabulary {
   explicit Vocabulary(const std::vector<std::string>& tokens);
   /// vocab.txt: a token a line, trailing white space trimmed, CRLF accepted. Throws Error naming file and line.
   static Vocabulary load(const std::filesystem::path& file);
+  /// A line without trailing white space of any script, as load() and the reference take it.
+  static std::string_view trimmed(std::string_view line);
 
   /// A token that is already there gets the new id. 0 <= id <= kMaxId.
   void add(std::string_view token, int64_t id);

@@ -64,6 +64,25 @@ TEST_F(Deltas, DamageIsToldByField) {
   EXPECT_EQ(
       damaged("\"version\": \"1.0.0\"", "\"version\": null"),
       "delta.json: 'strategies[0].version' must be a string, got null; the file is damaged or from another version");
+  EXPECT_EQ(
+      damaged("\"seed\": 7", "\"seed\": 18446744073709551615"),
+      "delta.json: 'base.seed' must be a whole number of at most 63 bits, got a number; the file is damaged or from "
+      "another version");
+}
+
+TEST_F(Deltas, ShapesThatNoModelHasAreRefused) {
+  // Room is made for such tensors before the file with their numbers is opened.
+  for (const char* shape : {"[18446744073709551615]", "[-1]", "[2147483648, 3]", "[0, 9223372036854775807, 4]", "[1.5]",
+                            "[\"2\"]", "[1,1,1,1,1,1,1,1,1]"}) {
+    std::string text = delta_info_text(info());
+    const std::string from = "[\n          2,\n          3\n        ]";
+    ASSERT_NE(text.find(from), text.npos);
+    write("delta.json", text.replace(text.find(from), from.size(), shape));
+    EXPECT_EQ(error_of([] { read_delta_info("delta.json"); }),
+              "delta.json: 'sources[0].tensors.site.patch.a' must be the sizes of a tensor, got an array; the file is "
+              "damaged or from another version")
+        << shape;
+  }
 }
 
 TEST_F(Deltas, AFinishedRunOpensAsASource) {
@@ -91,6 +110,7 @@ TEST_F(Deltas, ASourceIsRememberedByItsShapes) {
 TEST_F(Deltas, SettingsKeepTheirTypesInJson) {
   const ConfigNode node = parse_toml("whole = 1\nreal = 1.0\nflag = true\ntext = 'x'\nlist = [1, 2.5]\n", "x");
   EXPECT_EQ(write_toml(from_json(to_json(node))), write_toml(node));
+  EXPECT_EQ(write_toml_value(from_json(18446744073709551615u)), "18446744073709551616.0");  // not -1
   EXPECT_EQ(to_json(node).dump(), "{\"whole\":1,\"real\":1.0,\"flag\":true,\"text\":\"x\",\"list\":[1,2.5]}");
 }
 

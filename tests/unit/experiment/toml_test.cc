@@ -1,6 +1,8 @@
 // toml_test.cc - TOML text to tables with lines, and back.
 #include "experiment/toml.h"
 
+#include <fmt/format.h>
+
 #include "unit/experiment/support.h"
 
 namespace plugtune::experiment {
@@ -66,6 +68,38 @@ TEST_F(Toml, OtherEncodingsAreRefusedByByte) {
 TEST_F(Toml, DatesAreNoSettings) {
   EXPECT_EQ(syntax_error("[run]\nname = 2026-01-31\n"),
             "run.name: no setting is a date or a time (x.toml:2); put it in quotes if it is text");
+}
+
+std::string repeated(const std::string& part, int count) {
+  std::string text;
+  for (int i = 0; i < count; ++i)
+    text += part;
+  return text;
+}
+
+TEST_F(Toml, TablesInTablesTakeNoStack) {
+  // Each name is a table in the one before: 200,000 of them, in every way to write a name.
+  for (const char* name : {"a.", "a . ", "\"\\\"\".", "'\"'."}) {
+    EXPECT_EQ(syntax_error(fmt::format("x = 1\n{}b = 1\n", repeated(name, 200'000))),
+              "x.toml:2: has a key of more than 16 names; no setting has")
+        << name;
+    EXPECT_EQ(syntax_error(fmt::format("[{}b]\n", repeated(name, 16))),
+              "x.toml:1: has a key of more than 16 names; no setting has");
+    EXPECT_EQ(syntax_error(fmt::format("x = {{y = \"\"\"\"\"a\"b\"\"\"\"\", {}b = 1}}\n", repeated(name, 16))),
+              "x.toml:1: has a key of more than 16 names; no setting has");
+  }
+  EXPECT_EQ(syntax_error(fmt::format("x = {}1{}", repeated("{z.z.z.z = ", 30), repeated("}", 30))),
+            "x.toml:1: is nested deeper than 64 levels; no experiment is");
+  EXPECT_EQ(syntax_error(fmt::format("x = {}{}", repeated("[", 100), repeated("]", 100))),
+            "x.toml:1: is nested deeper than 64 levels; no experiment is");
+  EXPECT_FALSE(parse_toml_value(fmt::format("{{{}b = 1}}", repeated("a.", 100'000))));
+}
+
+TEST_F(Toml, TextsWithManyDotsAreTexts) {
+  const std::string names = repeated("a.", 100) + "b";
+  const ConfigNode read = parse_toml(fmt::format("x = \"{0}\" # {0}\ny = '''\n{0}'''\n", names), "x.toml");
+  EXPECT_EQ(std::get<std::string>(read.find("x")->value), names);
+  EXPECT_EQ(std::get<std::string>(read.find("y")->value), names);
 }
 
 TEST_F(Toml, FilesThatCannotBeReadAreNamed) {

@@ -99,6 +99,10 @@ TEST(DamagedSafetensors, OneTensor) {
        ": tensor 'a' of shape (2, 3) needs 24 bytes, but its data has 20"},
       {file_of(entry("F32", "[4294967296,4294967296]", "[0,0]"), 0),
        ": tensor 'a' has shape [4294967296,4294967296], which no memory holds"},
+      {file_of(entry("I8", "[0,4611686018427387904,4]", "[0,0]"), 0),
+       ": tensor 'a' has shape [0,4611686018427387904,4], which no memory holds"},
+      {file_of(entry("F32", "[9223372036854775807,0]", "[0,0]"), 0),
+       ": tensor 'a' has shape [9223372036854775807,0], which no memory holds"},
       {file_of(entry("U8", "[18446744073709551615]", "[0,4]"), 4),
        ": tensor 'a' has shape [18446744073709551615], which no memory holds"},
   });

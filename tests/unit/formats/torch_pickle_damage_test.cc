@@ -133,6 +133,31 @@ TEST_F(HostilePickle, ADictionaryThatContainsItselfEndsWell) {
             "SCRATCH/x.bin: 'w' is a dictionary, not a tensor; only a plain dictionary of tensors is read");
 }
 
+TEST_F(HostilePickle, NoCommandRuns) {
+  const std::string command = "touch " + (scratch / "ran").string();
+  EXPECT_EQ(said_about("\x80\x02"
+                       "cposix\nsystem\n" +
+                       text(command) + "\x85R."),
+            "SCRATCH/x.bin: refuses to load global 'posix.system'; only tensors are read");
+  EXPECT_FALSE(std::filesystem::exists(scratch / "ran"));
+}
+
+TEST_F(HostilePickle, ListsInListsTakeNoStack) {
+  const size_t depth = 1'000'000;
+  EXPECT_EQ(said_about(std::string(depth, ']') + std::string(depth - 1, 'a') + "."),
+            "SCRATCH/x.bin: holds a list; only a dictionary of tensors is read");
+}
+
+TEST_F(HostilePickle, ValuesThatDoubleTakeNoMemory) {
+  // 200 pairs, each of the one before twice: 2^200 values for who writes them out.
+  std::string code("}");
+  code.append(text("w")).append(")");
+  for (int i = 0; i < 200; ++i)
+    code += std::string("q\x01h\x01\x86", 5);
+  EXPECT_EQ(said_about(code + "s."),
+            "SCRATCH/x.bin: 'w' is a tuple, not a tensor; only a plain dictionary of tensors is read");
+}
+
 TEST_F(HostilePickle, OnlyADictionaryOfTensors) {
   const std::string tensor = TensorCode().code();
   const std::string path = "SCRATCH/x.bin: ";
@@ -168,6 +193,12 @@ TEST_F(HostilePickle, TensorsStayWithinTheirStorages) {
   EXPECT_EQ(
       said_about(TensorCode{.shape = std::string("J\0\0\0\x40K\x01\x86", 8), .strides = std::string("K\0K\0\x86", 5)}),
       does_not_fit("of shape (1073741824, 1), strides (0, 0) and offset 0"));
+  // Without an element, but its strides are products of its sizes.
+  EXPECT_EQ(
+      said_about(TensorCode{.shape = std::string("K\0", 2) + max + max + "\x87", .strides = "K\x01K\x01K\x01\x87"}),
+      does_not_fit("of shape (0, 9223372036854775807, 9223372036854775807), strides (1, 1, 1) and offset 0"));
+  EXPECT_EQ(said_about(TensorCode{.shape = std::string("K\0", 2) + max + "\x86"}),
+            does_not_fit("of shape (0, 9223372036854775807), strides (2, 1) and offset 0"));
   EXPECT_EQ(said_about(TensorCode{.shape = "K\x02\x85"}), start + "has 1 sizes and 2 strides");
   EXPECT_EQ(said_about(TensorCode{.shape = "N"}), start + "has no shape");
   EXPECT_EQ(said_about(TensorCode{.shape = "J\xff\xff\xff\xffK\x02\x86"}),
@@ -199,6 +230,10 @@ TEST_F(ForeignFile, ZipsThatAreNoneOfTorchSave) {
   EXPECT_EQ(said_about(zip_of(scratch, {{"m/data.pkl", "}."}, {"m/constants.pkl", ")."}})),
             "SCRATCH/x.bin: is a TorchScript program; only dictionaries of tensors are read "
             "(torch.save(model.state_dict(), ..))");
+  EXPECT_EQ(said_about(zip_of(scratch, {{"m/data.pkl", "}."}, {"n/data.pkl", "}."}})),
+            "SCRATCH/x.bin: must have one data.pkl, got 'm/data.pkl' and 'n/data.pkl': two models in one file");
+  EXPECT_EQ(said_about(zip_of(scratch, {{"m/data.pkl", "}."}, {"m/data/../../x", "1234"}})),
+            "SCRATCH/x.bin: entry 'm/data/../../x' leads out of the archive; torch.save writes no such names");
   EXPECT_EQ(said_about(zip_of(scratch, {{"m/data.pkl", "}."}, {"m/byteorder", "big"}})),
             "SCRATCH/x.bin: must have little-endian numbers, got 'big'");
 }

@@ -88,6 +88,52 @@ TEST(DamagedZip, IsRefusedWithTheReason) {
     EXPECT_EQ(said_about(scratch, c.bytes), c.message);
 }
 
+TEST(DamagedZip, NamesThatLeadOutOfTheArchive) {
+  const Scratch scratch;
+  for (const std::string name : {"../x", "m/../../x", "m/..", "/etc/passwd", "m\\x", ""}) {
+    AtomicFile file(scratch / "made.zip");
+    ZipWriter zip(file.output());
+    zip.add(name, "x");
+    zip.finish();
+    file.commit();
+    EXPECT_EQ(said_about(scratch, bytes_of(scratch / "made.zip")),
+              "SCRATCH/x.zip: entry '" + name + "' leads out of the archive; torch.save writes no such names");
+  }
+}
+
+TEST(DamagedZip, EntriesThatSayOtherThingsThanTheDirectory) {
+  const Scratch scratch;
+  const std::string whole = archive_bytes(scratch);
+  const std::string start = "SCRATCH/x.zip: is a damaged zip archive: entry 'a' ";
+  const std::string packed =
+      start + "is stored according to the directory, and packed or encrypted according to itself; copy it again";
+  EXPECT_EQ(said_about(scratch, with(whole, 6, "\x01")), packed);
+  EXPECT_EQ(said_about(scratch, with(whole, 8, "\x08")), packed);
+  EXPECT_EQ(said_about(scratch, with(whole, 18, "\x06")),
+            start + "has 5 bytes according to the directory, 6 according to itself; copy it again");
+  EXPECT_EQ(said_about(scratch, with(whole, 22, std::string("\0", 1))),
+            start + "has 5 bytes according to the directory, 0 according to itself; copy it again");
+  EXPECT_EQ(said_about(scratch, with(with(whole, 6, "\x08"), 22, std::string("\0", 1))), "");  // sizes follow
+}
+
+TEST(DamagedZip, EntriesThatShareBytes) {
+  const Scratch scratch;
+  const std::string whole = archive_bytes(scratch);
+  const size_t directory = whole.find("PK\x01\x02"), second = whole.find("PK\x01\x02", directory + 4);
+  const auto with_size = [&](size_t local, size_t central, char size) {
+    const std::string sizes = {size, 0, 0, 0, size, 0, 0, 0};
+    return with(with(whole, local + 18, sizes), central + 20, sizes);
+  };
+  EXPECT_EQ(
+      said_about(scratch, with_size(0, directory, 10)),
+      "SCRATCH/x.zip: is a damaged zip archive: the entry at byte 0 ends at byte 41, in the middle of what begins at "
+      "byte 36; copy it again");
+  EXPECT_EQ(
+      said_about(scratch, with_size(36, second, 100)),
+      "SCRATCH/x.zip: is a damaged zip archive: the entry at byte 36 ends at byte 228, in the middle of what begins "
+      "at byte 140; copy it again");
+}
+
 TEST(DamagedZip, AnEntryTwice) {
   const Scratch scratch;
   AtomicFile file(scratch / "made.zip");

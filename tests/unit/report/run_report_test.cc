@@ -82,6 +82,18 @@ TEST(RunReport, DamageIsToldByField) {
             "another version");
   EXPECT_EQ(damaged([](auto& json) { json["schema"] = 9; }),
             "runs/a/report.json: was written by a newer plugtune (schema 9, this one reads 1); update plugtune");
+  EXPECT_EQ(
+      damaged([](auto& json) { json["peak_memory_bytes"] = UINT64_MAX; }),
+      "runs/a/report.json: 'peak_memory_bytes' must be a whole number of at most 63 bits, got a number; the file is "
+      "damaged or from another version");
+  // Names for 40,000,000,000 numbers, and none of them.
+  const std::vector<std::string> names(200'000, "x");
+  EXPECT_EQ(
+      damaged([&](auto& json) {
+        json["strategies"][0]["tables"] = {{{"title", "t"}, {"rows", names}, {"columns", names}, {"values", {1, 2}}}};
+      }),
+      "runs/a/report.json: 'strategies[0].tables.values' must be an array of 200000 x 200000 numbers, got an array; "
+      "the file is damaged or from another version");
   EXPECT_EQ(damaged([](auto& json) { json["epochs"][0].erase("step"); }),
             "runs/a/report.json: is no report of a run (a list or an evaluation in it is not what it should be); the "
             "file is damaged or from another version");

@@ -1,5 +1,6 @@
 // tokenizer_files_test.cc - tokenizers out of model directories and back, and what is refused.
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 
 #include <filesystem>
 #include <functional>
@@ -135,6 +136,58 @@ TEST(TokenizerFiles, AVocabularyWithRepeatedLinesIsSavedWithoutVocabTxt) {
   Tokenizer::load(folder.path()).save(copy.path());
   EXPECT_FALSE(std::filesystem::exists(copy.path("vocab.txt")));
   EXPECT_EQ(Tokenizer::load(copy.path()).encode("a", 9).ids, (Ids{2, 12, 3}));
+}
+
+TEST(TokenizerFiles, TokensThatAreNoLineAreSavedWithoutVocabTxt) {
+  // A token "c\nd" would be two lines, and every token behind it would have another id for who reads vocab.txt.
+  for (const char* odd : {"c\nd", "c ", "c\u00a0", "\n", "c\r"}) {
+    const TempFolder folder, copy;
+    Json json = bert_json();
+    json["model"]["vocab"][odd] = 12;
+    json["model"]["vocab"]["e"] = 13;
+    folder.write("tokenizer.json", json.dump());
+    Tokenizer::load(folder.path()).save(copy.path());
+    EXPECT_FALSE(std::filesystem::exists(copy.path("vocab.txt"))) << odd;
+    EXPECT_EQ(Tokenizer::load(copy.path()).encode("e", 9).ids, (Ids{2, 13, 3}));
+  }
+}
+
+TEST(TokenizerFiles, WhatReadersDisagreeOnIsRefused) {
+  const TempFolder folder;
+  std::string whole = bert_json().dump();
+  const auto with = [&](const std::string& from, const std::string& to) {
+    std::string text = whole;
+    const std::string file = folder.write("tokenizer.json", text.replace(text.find(from), from.size(), to));
+    const std::string said = error_of_loading(folder.path());
+    return said.starts_with(file) ? said.substr(file.size()) : said;
+  };
+  EXPECT_EQ(with("\"##b\":7", "\"##b\":7,\"##b\":5"), ": has the key '##b' twice; it is damaged");
+  EXPECT_EQ(with("\"version\":\"1.0\"", "\"version\":\"1.0\",\"version\":\"1.0\""),
+            ": has the key 'version' twice; it is damaged");
+  EXPECT_EQ(with("\"1.0\"", "1e999"), ": has a number that is too large to be read; it is damaged");
+  EXPECT_EQ(with("\"1.0\"", std::string(100'000, '[')), ": is nested deeper than 64 levels; it is damaged");
+}
+
+TEST(TokenizerFiles, ADeepOrRepetitiveConfigurationIsRefused) {
+  const TempFolder folder;
+  folder.write("vocab.txt", kVocabulary);
+  const auto said_about = [&](const std::string& text) {
+    const std::string file = folder.write("tokenizer_config.json", text);
+    const std::string said = error_of_loading(folder.path());
+    return said.starts_with(file) ? said.substr(file.size()) : said;
+  };
+  const std::string deep(1'000'000, '['), closed(1'000'000, ']');
+  EXPECT_EQ(said_about("{\"chat\": " + deep + closed + "}"), ": is nested deeper than 64 levels; it is damaged");
+  EXPECT_EQ(said_about(R"({"do_lower_case": true, "do_lower_case": false})"),
+            ": has the key 'do_lower_case' twice; it is damaged");
+  EXPECT_EQ(said_about(R"({"model_max_length": 1e1000})"),
+            ": has a number that is too large to be read; it is damaged");
+}
+
+TEST(TokenizerFiles, APipeIsNotWaitedFor) {
+  const TempFolder folder;
+  ASSERT_EQ(::mkfifo(folder.path("vocab.txt").c_str(), 0600), 0);
+  EXPECT_EQ(error_of_loading(folder.path()), folder.path("vocab.txt") + ": cannot be read: Operation not supported");
 }
 
 TEST(TokenizerFiles, OtherKindsAreRefusedByName) {
