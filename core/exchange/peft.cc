@@ -109,9 +109,7 @@ void write_peft(formats::AtomicDirectory& directory, const ForeignFiles& files) 
   Json config = json_from(adapter.config);
   config["base_model_name_or_path"] = files.base;
   config["task_type"] = "SEQ_CLS";
-  if (config.contains("modules_to_save")) {
-    config["modules_to_save"] = has_pooler ? Json{"pooler", "classifier", "score"} : Json{"classifier", "score"};
-  }
+  if (has_pooler) config["modules_to_save"] = {"pooler", "classifier", "score"};
   formats::NamedTensors tensors;
   for (const auto& [name, tensor] : adapter.tensors)
     tensors.emplace(name == kPrompt ? name : std::string(kModel) + "bert." + name, tensor);

@@ -1,0 +1,116 @@
+"""load_in_peers.py: what plugtune exports, loaded by the libraries that it is for, gives the libraries' own logits.
+
+    P=${PLUGTUNE_CACHE:-~/.cache/plugtune}/peers
+    $P/hf/bin/python       tests/exchange/load_in_peers.py build/release/bin/plugtune peft
+    $P/adapters/bin/python tests/exchange/load_in_peers.py build/release/bin/plugtune adapterhub
+
+Every directory in tests/golden that the library saved is imported, exported again, and loaded by the library: peft with its
+safetensors, adapters with its default .bin and with safetensors. Nothing may be missing or unexpected. Prints one line per case.
+"""
+
+import argparse
+import json
+import logging
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "golden"))
+from common import GOLDEN, TINY, batch, be_deterministic, padded  # noqa: E402
+
+import torch  # noqa: E402
+from safetensors.torch import load_file  # noqa: E402
+
+
+def peft_model(directory):
+    from peft import PeftConfig, PeftModel, load_peft_weights, set_peft_model_state_dict
+    from transformers import BertForSequenceClassification
+
+    model = PeftModel.from_pretrained(BertForSequenceClassification.from_pretrained(TINY), str(directory))
+    result = set_peft_model_state_dict(model, load_peft_weights(str(directory)))
+    assert not result.unexpected_keys, result.unexpected_keys
+    ours = PeftConfig.from_pretrained(str(directory)).peft_type
+    missing = [key for key in result.missing_keys if "lora_" in key or "ia3_" in key or "prompt" in key or "ln_tuning" in key]
+    assert not missing, (ours, missing)
+    return model
+
+
+class Complaints(logging.Handler):
+    """The library says in warnings what it did not load."""
+
+    def __init__(self):
+        super().__init__()
+        self.texts = []
+
+    def emit(self, record):
+        text = record.getMessage()
+        if "not" in text and ("found" in text or "loaded" in text or "used" in text or "initialized" in text):
+            self.texts.append(text)
+
+
+def adapters_model(directory, safetensors):
+    from adapters import BertAdapterModel
+
+    complaints = Complaints()
+    logging.getLogger("adapters").addHandler(complaints)
+    model = BertAdapterModel.from_pretrained(TINY, attn_implementation="eager")
+    for head in list(model.heads):
+        model.delete_head(head)
+    complaints.texts.clear()
+    if (directory / "adapter_setup.json").exists():
+        model.load_adapter_setup(str(directory), set_active=True, use_safetensors=safetensors)
+    else:
+        name = model.load_adapter(str(directory), set_active=True, use_safetensors=safetensors)
+        model.active_head = name
+    assert not complaints.texts, complaints.texts
+    return model
+
+
+def run(plugtune, *arguments):
+    done = subprocess.run([plugtune, *map(str, arguments)], capture_output=True, text=True)
+    if done.returncode:
+        raise SystemExit(f"plugtune {' '.join(map(str, arguments))}\n{done.stderr}")
+
+
+@torch.no_grad()
+def largest_difference(model, golden):
+    model.eval()
+    packed = batch("a")
+    inputs = padded(packed)
+    inputs.pop("labels")
+    return (model(**inputs).logits - golden["logits"]).abs().max().item() / max(1.0, golden["logits"].abs().max().item())
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("plugtune", type=pathlib.Path)
+    parser.add_argument("format", choices=["peft", "adapterhub"])
+    arguments = parser.parse_args()
+    plugtune = arguments.plugtune.resolve()
+    be_deterministic()
+    failed = 0
+    for theirs in sorted(GOLDEN.rglob(arguments.format)):
+        if not (theirs.parent / "golden.safetensors").exists():
+            continue
+        case = str(theirs.parent.relative_to(GOLDEN))
+        golden = load_file(theirs.parent / "golden.safetensors")
+        alone = json.loads((theirs.parent / "case.json").read_text()).get("settings", {}).get("use_gating", False)
+        for files in ["safetensors"] if arguments.format == "peft" else ["bin", "safetensors"]:
+            with tempfile.TemporaryDirectory() as scratch:
+                scratch = pathlib.Path(scratch)
+                run(plugtune, "import", theirs.relative_to(os.getcwd()), "--output", scratch / "run")
+                run(plugtune, "export", scratch / "run", "--format", arguments.format, "--files", files, "--output", scratch / "out")
+                is_peft = arguments.format == "peft"
+                model = peft_model(scratch / "out") if is_peft else adapters_model(scratch / "out", files == "safetensors")
+                difference = largest_difference(model, golden)
+            # Gates average over a padded batch in the library, so its numbers for a batch are not those of each text alone.
+            verdict = "skipped (depends on padding)" if alone else "ok" if difference < 1e-5 else "DIFFERS"
+            failed += verdict == "DIFFERS"
+            print(f"{case:45} {files:12} {difference:.1e} {verdict}", flush=True)
+    sys.exit(failed > 0)
+
+
+if __name__ == "__main__":
+    main()
