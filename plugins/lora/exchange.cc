@@ -39,6 +39,18 @@ ForeignAdapter LoraExchange::write(const MethodDelta& delta, const std::string& 
   throw Error(format + ": LoRA is written as peft or adapterhub");
 }
 
+std::vector<std::string> LoraExchange::methods() const {
+  std::vector<std::string> names;
+  for (const Algorithm& algorithm : algorithms())
+    names.emplace_back(algorithm.name);
+  return names;
+}
+
+CombinedDelta LoraExchange::combine(const std::vector<MethodDelta>& deltas, const CombineOptions& options,
+                                    const ExchangeBase& base) const {
+  return lora::combine(deltas, options, base);
+}
+
 LoraDelta::LoraDelta(const MethodDelta& delta, const std::string& format, const ExchangeBase& base)
     : settings(view_of(delta.settings)),
       sites(bert_sites(base.info)),

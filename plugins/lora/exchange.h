@@ -1,16 +1,20 @@
 #pragma once
 // exchange.h - LoRA in the files of peft (0.21) and AdapterHub's library (adapters 1.3).
 
+#include "combine.h"
 #include "plugtune/plugtune.h"
 
 namespace plugtune::lora {
 
-class LoraExchange final : public Exchange {
+class LoraExchange final : public Exchange, public Combiner {
  public:
   bool reads(const ForeignAdapter& adapter) const override;
   MethodDelta read(ForeignAdapter& adapter, ForeignTensors& tensors, const ExchangeBase& base) const override;
   ForeignAdapter write(const MethodDelta& delta, const std::string& format, const std::string& name,
                        const ExchangeBase& base) const override;
+  std::vector<std::string> methods() const override;
+  CombinedDelta combine(const std::vector<MethodDelta>& deltas, const CombineOptions& options,
+                        const ExchangeBase& base) const override;
 };
 
 MethodDelta read_peft(ForeignAdapter& adapter, ForeignTensors& tensors, const ExchangeBase& base);

@@ -1,5 +1,5 @@
 // exchange_test.cc - LoRA against the files of peft and adapters: read gives their logits, write gives their files.
-#include "foreign_file.h"
+#include "foreign_file_test.h"
 
 namespace plugtune {
 namespace {

@@ -1,5 +1,5 @@
 // lora_test.cc - LoRA against peft, folding, targets, and every message.
-#include "foreign_file.h"
+#include "foreign_file_test.h"
 
 namespace plugtune {
 namespace {

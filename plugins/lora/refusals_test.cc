@@ -1,5 +1,5 @@
 // refusals_test.cc - what LoRA's exchange does not take over, and the whole text that says so.
-#include "foreign_file.h"
+#include "foreign_file_test.h"
 
 namespace plugtune {
 namespace {

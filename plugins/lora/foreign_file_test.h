@@ -1,5 +1,5 @@
 #pragma once
-// foreign_file.h - what the tests of LoRA's exchange share: a library's own directory, and a model with a delta.
+// foreign_file_test.h - what the tests of LoRA's exchange share: a library's own directory, and a model with a delta.
 
 #include <fstream>
 
