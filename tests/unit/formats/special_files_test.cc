@@ -1,7 +1,7 @@
 // special_files_test.cc - what stands where a file was expected: links, pipes, devices, directories, places without permission.
 #include <sys/stat.h>
-#include <unistd.h>
 
+#include "formats/bert_config.h"
 #include "formats/checkpoint_files.h"
 #include "formats/mapped_file.h"
 #include "formats/safetensors.h"
@@ -44,15 +44,24 @@ TEST(SpecialFiles, PipesDevicesAndDirectoriesAreNotWaitedFor) {
 }
 
 TEST(SpecialFiles, WithoutPermission) {
-  if (::geteuid() == 0) GTEST_SKIP() << "root may read everything";
   const Scratch scratch;
   scratch.file("d/x", "contents");
+  scratch.file("d/config.json", "{}");
+  ::chmod(scratch.path().c_str(), 0755);
   ::chmod((scratch / "d/x").c_str(), 0);
-  EXPECT_EQ(said_about(scratch, scratch / "d/x"), "SCRATCH/d/x: cannot be read: permission denied");
+  std::string file, directory;
+  {
+    const AsNobody nobody;
+    file = said_about(scratch, scratch / "d/x");
+  }
   ::chmod((scratch / "d").c_str(), 0);
-  const std::string said = said_about(scratch, scratch / "d/x");
+  {
+    const AsNobody nobody;
+    directory = error_of(scratch, [&] { read_bert_config(scratch / "d"); });
+  }
   ::chmod((scratch / "d").c_str(), 0700);
-  EXPECT_EQ(said, "SCRATCH/d/x: cannot be read: permission denied");
+  EXPECT_EQ(file, "SCRATCH/d/x: cannot be read: permission denied");
+  EXPECT_EQ(directory, "SCRATCH/d/config.json: cannot be read: permission denied");
 }
 
 /// A directory of shards whose index says `map`.

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include <filesystem>
 #include <fstream>
@@ -42,6 +43,23 @@ class Scratch {
 
  private:
   std::filesystem::path path_;
+};
+
+/// While it lives, root is nobody: permissions count for root too. Everyone else stays who they are.
+class AsNobody {
+ public:
+  AsNobody() : before_(::geteuid()) {
+    if (before_ == 0) change(65534);
+  }
+  ~AsNobody() {
+    if (before_ == 0) change(before_);
+  }
+  AsNobody(const AsNobody&) = delete;
+  AsNobody& operator=(const AsNobody&) = delete;
+
+ private:
+  static void change(uid_t user) { EXPECT_EQ(::seteuid(user), 0); }
+  uid_t before_;
 };
 
 inline std::filesystem::path golden(const std::string& name) {
