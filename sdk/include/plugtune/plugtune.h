@@ -6,6 +6,7 @@
 #include "plugtune/blocks/bottleneck.h"
 #include "plugtune/blocks/low_rank.h"
 #include "plugtune/capability.h"
+#include "plugtune/combine.h"
 #include "plugtune/config.h"
 #include "plugtune/dataset.h"
 #include "plugtune/error.h"
