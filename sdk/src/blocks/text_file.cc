@@ -97,7 +97,8 @@ std::string not_utf8(const std::string& path, const std::string& place, std::str
 }  // namespace
 
 TextFile::TextFile(const std::string& path) : path_(path) {
-  const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  // O_NONBLOCK: opening a pipe would wait for its writer.
+  const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
   if (file.fd < 0 && (errno == ENOENT || errno == ENOTDIR)) throw_missing(path);
   if (file.fd < 0) throw Error(path + ": cannot be read: " + reason(errno));
   struct stat status {};

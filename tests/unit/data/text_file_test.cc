@@ -3,6 +3,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 
 #include <numeric>
 
@@ -61,6 +62,13 @@ TEST(FirstNonUtf8, FindsEveryKindOfBadByteAtAnyPlace) {
       EXPECT_EQ(first_non_utf8(before + text + "tail of the text"), padding);
     }
   }
+}
+
+TEST(TextFile, APipeIsNotWaitedFor) {
+  const TempFolder folder;
+  const std::string path = folder.path("pipe");
+  ASSERT_EQ(::mkfifo(path.c_str(), 0600), 0);
+  EXPECT_EQ(error_of_reading(path), path + ": must be a file, got a pipe or a device; write it to a file first");
 }
 
 TEST(TextFile, DropsTheByteOrderMarkAndCountsLines) {
