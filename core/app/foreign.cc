@@ -95,15 +95,6 @@ std::string base_of(const ImportOptions& options, const exchange::ForeignFiles& 
   return files.base;
 }
 
-ExchangeBase exchange_base(const Session& session) {
-  const model::Bert& bert = session.model();
-  return {bert.info(), [&bert, path = session.experiment.model.path](const std::string& name) {
-            for (const auto& [own, parameter] : bert.own_parameters())
-              if (own == name) return parameter.detach();
-            throw Error(fmt::format("{}: has no parameter '{}'", path, name));
-          }};
-}
-
 /// With another base than the checkpoint itself, all of the checkpoint's weights are what training changed.
 void add_weights_of_checkpoint(exchange::ForeignFiles& files, const ImportOptions& options) {
   if (files.format != "hf" || options.model.empty()) return;
@@ -113,6 +104,15 @@ void add_weights_of_checkpoint(exchange::ForeignFiles& files, const ImportOption
 }
 
 }  // namespace
+
+ExchangeBase exchange_base(const Session& session) {
+  const model::Bert& bert = session.model();
+  return {bert.info(), [&bert, path = session.experiment.model.path](const std::string& name) {
+            for (const auto& [own, parameter] : bert.own_parameters())
+              if (own == name) return parameter.detach();
+            throw Error(fmt::format("{}: has no parameter '{}'", path, name));
+          }};
+}
 
 bool is_of_head(const Session& session, const std::string& delta_key) {
   if (delta_key.starts_with("classifier.")) return true;

@@ -29,6 +29,9 @@ ImportedRun import_foreign(const ImportOptions& options, const plugin::SearchPat
 /// Whether a tensor of the delta is the head's: the classifier, and a pooler that trains as a whole.
 bool is_of_head(const Session& session, const std::string& delta_key);
 
+/// The session's base for conversions; reads from the session's model, which must outlive it.
+ExchangeBase exchange_base(const Session& session);
+
 /// A finished run as files of `format`. @param name  of the adapter; @param base  how the files call the base model.
 /// Throws Error when it cannot be said exactly.
 exchange::ForeignFiles export_foreign(const Session& session, const std::string& format, const std::string& name,
