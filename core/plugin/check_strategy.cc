@@ -6,6 +6,7 @@
 
 #include "formats/safetensors.h"
 #include "formats/wording.h"
+#include "plugin/check_exchange.h"
 #include "plugin/check_numbers.h"
 #include "plugin/check_trial.h"
 #include "plugtune/error.h"
@@ -265,6 +266,7 @@ const std::vector<CheckCase>& strategy_cases() {
       {"same-seed", "forward", "the same seed gives the same bits", check_same_seed},
       {"save-load", "forward", "a saved delta gives the same output in another model", check_save_load},
       {"bad-state", "forward", "an empty, foreign or truncated state is refused", check_bad_state},
+      {"exchange", "save-load", "what it says in other libraries' files reads back the same", check_exchange},
       {"fold", "gradients", "folded weights compute the same to 1e-5", check_fold},
       {"packed", "forward", "each sequence of a batch is as it is alone", check_packed},
       {"types", "forward", "computes in bfloat16 and float64 when the model does", check_types},
