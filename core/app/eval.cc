@@ -1,11 +1,12 @@
-// eval.cc - `plugtune eval`: a finished run's metrics on a split.
+// eval.cc - `plugtune eval`: metrics of finished runs on a split.
 #include <fmt/format.h>
 
 #include <iostream>
 
 #include "app/command_line.h"
-#include "app/session.h"
-#include "train/evaluator.h"
+#include "app/several_runs.h"
+#include "model/loss.h"
+#include "report/text_table.h"
 #include "train/result_json.h"
 
 namespace plugtune::app {
@@ -30,39 +31,91 @@ std::string table(const train::Metrics& metrics, const std::vector<std::string>&
   return text;
 }
 
+struct Row {
+  std::string run;
+  train::Metrics metrics;
+};
+
+std::string table(const std::vector<Row>& rows) {
+  std::vector<report::TextTable::Column> columns = {{"run", false}};
+  for (const auto& [name, value] : rows.front().metrics.values)
+    columns.push_back({name, true});
+  report::TextTable table(columns);
+  for (const Row& row : rows) {
+    std::vector<std::string> cells = {row.run};
+    for (const auto& [name, value] : row.metrics.values)
+      cells.push_back(report::metric_text(value));
+    table.add(cells);
+  }
+  return table.terminal();
+}
+
+nlohmann::ordered_json json_of(const std::vector<Row>& rows) {
+  nlohmann::ordered_json all = nlohmann::ordered_json::array();
+  for (const Row& row : rows) {
+    nlohmann::ordered_json one = {{"run", row.run}};
+    one.update(train::metrics_json(row.metrics));
+    all.push_back(std::move(one));
+  }
+  return all;
+}
+
+/// A row of each run and, where it is wanted, one of their mean. Warnings about the data go to `warnings`.
+std::vector<Row> evaluate(SeveralRuns& runs, Split split, bool with_average, std::vector<std::string>& warnings) {
+  const TaskKind kind = runs.task().kind;
+  const Dataset& dataset = *runs.sessions.front().dataset->dataset;
+  std::vector<Row> rows;
+  std::vector<Tensor> logits;
+  Tensor targets;
+  for (size_t run = 0; run < runs.names.size(); ++run) {
+    const data::EncodedSplit encoded = encode_with(runs, run, dataset, split);
+    if (run == 0) warnings = encoded.warnings;
+    const train::Predictions predictions = predict_with(runs, run, encoded);
+    targets = predictions.targets;
+    logits.push_back(predictions.logits);
+    rows.push_back({runs.names[run], train::compute_metrics(kind, predictions.logits, targets, predictions.loss)});
+  }
+  if (with_average) {
+    const Tensor mean = average_logits(kind, logits);
+    const double loss = model::task_loss(kind, mean, targets, mean.size(0)).item<double>();
+    rows.push_back({"average", train::compute_metrics(kind, mean, targets, loss)});
+  }
+  return rows;
+}
+
 }  // namespace
 
 int eval_command(const Arguments& arguments) {
   CommandLine line("eval",
-                   "Evaluates a finished run on a split of its data set, or of another one with the same labels.",
+                   "Evaluates finished runs on a split of a data set. Several runs share one loaded base, and are all\n"
+                   "evaluated on the data set of the first, or on the one that --data names.",
                    {"plugtune eval runs/quickstart", "plugtune eval runs/quickstart --split train --json",
-                    "plugtune eval runs/quickstart --data table:reviews.csv"});
-  line.positional("run")
+                    "plugtune eval runs/quickstart --data table:reviews.csv",
+                    "plugtune eval runs/a runs/b --average"});
+  line.positional("run", /*many=*/true)
       .choice("split", {"test", "validation", "train"}, "which examples")
       .value("data", "PLUGIN:PATH", "another data set than the run's")
-      .flag("json", "print the metrics as JSON")
+      .flag("average", "of several runs, the mean of their probabilities too")
+      .flag("json", "print the metrics as JSON; of several runs, an array")
       .plugin_path();
   if (!line.parse(arguments)) return kDone;
 
-  const std::string run = line.texts("run").front();
-  Session session = open_run(run, line.search_path());
-  open_data(session, line.text("data"));
+  SeveralRuns runs = open_runs(line.texts("run"), line.search_path());
+  Session& first = runs.sessions.front();
+  open_data(first, line.text("data"));
   const Split split = split_of(line.text("split"));
-  if (session.dataset->dataset->size(split) == 0) {
-    throw Error(fmt::format("{}: has no {} split", session.dataset->plugin.subject(), line.text("split")));
+  if (first.dataset->dataset->size(split) == 0) {
+    throw Error(fmt::format("{}: has no {} split", first.dataset->plugin.subject(), line.text("split")));
   }
-  session.experiment.data.eval_limit = 0;
-  session.experiment.data.train_limit = 0;
-  const data::EncodedSplit encoded = encode_split(session, split);
-  const train::Metrics metrics = session.methods.guard(
-      "forward()", [&] { return train::evaluate(session.model(), encoded, session.experiment.eval.batch_tokens); });
+  std::vector<std::string> warnings;
+  const std::vector<Row> rows = evaluate(runs, split, line.has("average"), warnings);
   if (line.has("json")) {
-    std::cout << train::metrics_json(metrics).dump() << "\n";
-  } else {
-    for (const std::string& warning : encoded.warnings)
-      std::cerr << warning << "\n";
-    std::cout << table(metrics, session.task.labels);
+    std::cout << (rows.size() == 1 ? train::metrics_json(rows.front().metrics) : json_of(rows)).dump() << "\n";
+    return kDone;
   }
+  for (const std::string& warning : warnings)
+    std::cerr << warning << "\n";
+  std::cout << (rows.size() == 1 ? table(rows.front().metrics, first.task.labels) : table(rows));
   return kDone;
 }
 

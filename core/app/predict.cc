@@ -1,13 +1,13 @@
 // predict.cc - `plugtune predict`: labels for lines of text.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <fstream>
 #include <iostream>
 #include <nlohmann/json.hpp>
 
 #include "app/command_line.h"
-#include "app/session.h"
-#include "train/evaluator.h"
+#include "app/several_runs.h"
 
 namespace plugtune::app {
 namespace {
@@ -51,7 +51,7 @@ std::string answer(const Tensor& logits, const Task& task) {
   return join(chosen, ",");
 }
 
-std::string json_line(const Tensor& logits, const Task& task) {
+nlohmann::ordered_json json_answer(const Tensor& logits, const Task& task) {
   nlohmann::ordered_json json;
   if (task.kind == TaskKind::kRegression) {
     json["value"] = logits[0].item<double>();
@@ -60,20 +60,96 @@ std::string json_line(const Tensor& logits, const Task& task) {
     json["probabilities"] = probabilities_of(logits, task.kind);
   }
   json["logits"] = std::vector<float>(logits.data_ptr<float>(), logits.data_ptr<float>() + logits.numel());
-  return json.dump();
+  return json;
 }
 
-void predict_lines(Session& session, std::vector<std::string> lines, bool as_json) {
-  const Lines dataset(std::move(lines), session.task);
-  data::EncodeOptions options;
-  options.max_length = session.experiment.data.max_length;
-  const data::EncodedSplit encoded = data::encode(dataset, Split::kTest, *session.tokenizer, options);
-  const train::Predictions predictions = session.methods.guard(
-      "forward()", [&] { return train::predict(session.model(), encoded, session.experiment.eval.batch_tokens); });
-  for (int64_t i = 0; i < predictions.logits.size(0); ++i) {
-    const Tensor logits = predictions.logits[i];
-    std::cout << (as_json ? json_line(logits, session.task) : answer(logits, session.task)) << "\n";
+enum class Mode : int32_t { kEach = 1, kAverage, kByLine };
+
+/// What was asked for, and where it has got to in the input.
+struct Prediction {
+  SeveralRuns runs;
+  Mode mode = Mode::kEach;
+  bool as_json = false;
+  std::string input;       // how messages call it
+  size_t lines_read = 0;  // before the lines at hand
+};
+
+void print(const Prediction& prediction, const Tensor& logits) {
+  const Task& task = prediction.runs.task();
+  std::cout << (prediction.as_json ? json_answer(logits, task).dump() : answer(logits, task)) << "\n";
+}
+
+/// One column, or one field, for each run.
+void print_each(const Prediction& prediction, const std::vector<Tensor>& logits, int64_t line) {
+  const Task& task = prediction.runs.task();
+  nlohmann::ordered_json json;
+  std::vector<std::string> columns;
+  for (size_t run = 0; run < logits.size(); ++run) {
+    if (prediction.as_json) {
+      json[prediction.runs.names[run]] = json_answer(logits[run][line], task);
+    } else {
+      columns.push_back(answer(logits[run][line], task));
+    }
   }
+  std::cout << (prediction.as_json ? json.dump() : join(columns, "\t")) << "\n";
+}
+
+void predict_each(Prediction& prediction, std::vector<std::string> lines) {
+  SeveralRuns& runs = prediction.runs;
+  const Lines dataset(std::move(lines), runs.task());
+  std::vector<Tensor> logits;
+  for (size_t run = 0; run < runs.names.size(); ++run)
+    logits.push_back(predict_with(runs, run, encode_with(runs, run, dataset, Split::kTest)).logits);
+  if (prediction.mode == Mode::kAverage) logits = {average_logits(runs.task().kind, logits)};
+  for (int64_t line = 0; line < logits.front().size(0); ++line) {
+    if (logits.size() == 1) {
+      print(prediction, logits.front()[line]);
+    } else {
+      print_each(prediction, logits, line);
+    }
+  }
+}
+
+/// Which run a line names; what it names is taken off the line.
+size_t take_run(const Prediction& prediction, std::string& line, size_t number) {
+  const std::vector<std::string>& names = prediction.runs.names;
+  const size_t tab = line.find('\t');
+  if (tab == std::string::npos) {
+    throw Error(fmt::format("{}:{}: must start with a run and a tab, got '{}'; runs: {}", prediction.input, number, line,
+                            join(names)));
+  }
+  const std::string name = line.substr(0, tab);
+  const auto at = std::ranges::find(names, name);
+  if (at == names.end()) {
+    throw Error(fmt::format("{}:{}: starts with '{}', which is none of the runs {}{}", prediction.input, number, name,
+                            join(names), did_you_mean(name, names)));
+  }
+  line.erase(0, tab + 1);
+  return static_cast<size_t>(at - names.begin());
+}
+
+void predict_by_line(Prediction& prediction, std::vector<std::string> lines) {
+  SeveralRuns& runs = prediction.runs;
+  std::vector<std::vector<std::string>> texts(runs.names.size());
+  std::vector<std::vector<int64_t>> places(runs.names.size());
+  for (size_t i = 0; i < lines.size(); ++i) {
+    const size_t run = take_run(prediction, lines[i], prediction.lines_read + i + 1);
+    texts[run].push_back(std::move(lines[i]));
+    places[run].push_back(static_cast<int64_t>(i));
+  }
+  std::vector<data::EncodedSplit> encoded;
+  for (size_t run = 0; run < texts.size(); ++run)
+    encoded.push_back(encode_with(runs, run, Lines(std::move(texts[run]), runs.task()), Split::kTest));
+  const Tensor logits = predict_mixed(runs, encoded, places);
+  for (int64_t line = 0; line < logits.size(0); ++line)
+    print(prediction, logits[line]);
+}
+
+void predict_lines(Prediction& prediction, std::vector<std::string> lines) {
+  const size_t count = lines.size();
+  prediction.mode == Mode::kByLine ? predict_by_line(prediction, std::move(lines))
+                                   : predict_each(prediction, std::move(lines));
+  prediction.lines_read += count;
   std::cout.flush();
 }
 
@@ -82,14 +158,22 @@ void predict_lines(Session& session, std::vector<std::string> lines, bool as_jso
 int predict_command(const Arguments& arguments) {
   CommandLine line("predict",
                    "Predicts a label for each line of text; a tab separates the second text of a pair.\n"
-                   "jsonl gives {\"label\", \"probabilities\", \"logits\"} for each line.",
+                   "jsonl gives {\"label\", \"probabilities\", \"logits\"} for each line. Several runs share one loaded base:\n"
+                   "each gives a column (jsonl: a field), or --average one answer, or --by-line each line its own run.",
                    {"echo '정말 재미있는 영화' | plugtune predict runs/quickstart",
-                    "plugtune predict runs/quickstart --input reviews.txt --format jsonl > answers.jsonl"});
-  line.positional("run")
+                    "plugtune predict runs/quickstart --input reviews.txt --format jsonl > answers.jsonl",
+                    "plugtune predict runs/a runs/b --average --input reviews.txt",
+                    "printf 'runs/a\\t재미있다\\nruns/b\\t지루하다\\n' | plugtune predict runs/a runs/b --by-line"});
+  line.positional("run", /*many=*/true)
       .value("input", "FILE", "read from a file; without it, or as -, from standard input")
       .choice("format", {"text", "jsonl"}, "how answers are printed")
+      .flag("average", "one answer: the mean of the runs' probabilities, of a regression of their values")
+      .flag("by-line", "each line starts with the run that answers it, named as here, and a tab")
       .plugin_path();
   if (!line.parse(arguments)) return kDone;
+  if (line.has("average") && line.has("by-line")) {
+    throw Error("predict: --average and --by-line exclude each other: a line has either all runs or its own");
+  }
 
   const std::string input = line.text("input");
   std::ifstream file;
@@ -98,16 +182,21 @@ int predict_command(const Arguments& arguments) {
     if (!file) throw Error(fmt::format("{}: cannot be read: {}", input, std::strerror(errno)));
   }
   std::istream& in = file.is_open() ? file : std::cin;
-  Session session = open_run(line.texts("run").front(), line.search_path());
+  Prediction prediction;
+  prediction.runs = open_runs(line.texts("run"), line.search_path());
+  prediction.mode = line.has("average") ? Mode::kAverage : line.has("by-line") ? Mode::kByLine : Mode::kEach;
+  prediction.as_json = line.text("format") == "jsonl";
+  prediction.input = file.is_open() ? input : "standard input";
+  if (prediction.mode == Mode::kByLine) check_can_share_a_batch(prediction.runs);
   std::vector<std::string> lines;
   for (std::string text; std::getline(in, text);) {
     if (text.ends_with('\r')) text.pop_back();
     lines.push_back(std::move(text));
     if (lines.size() < kLinesAtOnce) continue;
-    predict_lines(session, std::move(lines), line.text("format") == "jsonl");
+    predict_lines(prediction, std::move(lines));
     lines.clear();
   }
-  if (!lines.empty()) predict_lines(session, std::move(lines), line.text("format") == "jsonl");
+  if (!lines.empty()) predict_lines(prediction, std::move(lines));
   return kDone;
 }
 

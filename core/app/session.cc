@@ -85,6 +85,11 @@ void open_base(Session& session) {
   const Experiment& experiment = session.experiment;
   torch::manual_seed(static_cast<uint64_t>(experiment.run.seed));
   session.opened = model::open_model(experiment.model.path, experiment.model.random_init, session.task);
+  open_tokenizer(session);
+}
+
+void open_tokenizer(Session& session) {
+  const Experiment& experiment = session.experiment;
   session.tokenizer.emplace(text::Tokenizer::load(
       session.opened.directory, {experiment.data.special_tokens_in_text, experiment.data.normalize_nfc}));
   const ModelInfo& info = session.model().info();
@@ -182,19 +187,38 @@ Session open_experiment(Experiment experiment, const plugin::SearchPath& search)
   return session;
 }
 
-Session open_run(const std::string& run, const plugin::SearchPath& search) {
+DeltaInfo read_run(Session& session, const std::string& run) {
   const experiment::RunPaths paths = experiment::finished_run(run);
-  Session session;
-  session.search = search;
   session.experiment = experiment::read_experiment(paths.experiment());
   session.experiment.throw_if_problems();
   start_threads(session.experiment);
-  const DeltaInfo info = experiment::read_delta_info(paths.delta_info());
+  DeltaInfo info = experiment::read_delta_info(paths.delta_info());
   session.task.kind = info.task;
   session.task.labels = info.labels;
   session.task.pairs = info.pairs;
   session.sources = info.sources;
+  return info;
+}
 
+void attach_strategies(Session& session, const DeltaInfo& info) {
+  attach_strategies(session, [&](const std::string& path) {
+    for (const DeltaInfo::Source& source : info.sources) {
+      if (source.path == path) return experiment::placeholder(source);
+    }
+    throw Error(fmt::format("{}: delta.json does not know the source run {}", info.run, path));
+  });
+}
+
+void load_values(Session& session, const std::string& run) {
+  const std::filesystem::path file = experiment::finished_run(run).delta_tensors();
+  train::load_delta(session.model(), formats::SafetensorsFile::open(file).tensors(), file.string());
+  session.model().eval();
+}
+
+Session open_run(const std::string& run, const plugin::SearchPath& search) {
+  Session session;
+  session.search = search;
+  const DeltaInfo info = read_run(session, run);
   open_base(session);
   if (session.opened.fingerprint != info.base_fingerprint) {
     throw Error(fmt::format(
@@ -202,15 +226,8 @@ Session open_run(const std::string& run, const plugin::SearchPath& search) {
         "exactly the weights that it was trained on",
         run, session.experiment.model.path, session.opened.fingerprint, info.base_fingerprint));
   }
-  attach_strategies(session, [&](const std::string& path) {
-    for (const DeltaInfo::Source& source : info.sources) {
-      if (source.path == path) return experiment::placeholder(source);
-    }
-    throw Error(fmt::format("{}: does not know the source run {}", paths.delta_info().string(), path));
-  });
-  train::load_delta(session.model(), formats::SafetensorsFile::open(paths.delta_tensors()).tensors(),
-                    paths.delta_tensors().string());
-  session.model().eval();
+  attach_strategies(session, info);
+  load_values(session, run);
   return session;
 }
 

@@ -45,8 +45,17 @@ Session open_run(const std::string& run, const plugin::SearchPath& search);
 /// The stages of opening, for a command that fills a session in itself (experiment and task are set):
 /// model and tokenizer, torch seeded by run.seed;
 void open_base(Session& session);
+/// the tokenizer alone, where the model is open already;
+void open_tokenizer(Session& session);
 /// the experiment's strategies made and applied, their settings kept. @param open_source  opens the runs that they start from
 void attach_strategies(Session& session, const experiment::OpenRun& open_source);
+
+/// The stages of open_run(), for several runs on one model: experiment and task, nothing opened yet;
+experiment::DeltaInfo read_run(Session& session, const std::string& run);
+/// the run's strategies on the model that the session has;
+void attach_strategies(Session& session, const experiment::DeltaInfo& info);
+/// and what training changed.
+void load_values(Session& session, const std::string& run);
 
 /// Opens the data set: that of the session's experiment, or "plugin:path".
 void open_data(Session& session, const std::string& other = "");

@@ -2,6 +2,7 @@
 #include "model/bert.h"
 
 #include "model/bert_layer.h"
+#include "model/each_site.h"
 #include "plugtune/capability.h"
 #include "plugtune/error.h"
 
@@ -9,23 +10,6 @@ namespace plugtune::model {
 namespace {
 
 using NamedTensors = std::vector<std::pair<std::string, Tensor>>;
-
-/// Calls visit(site) for every site of the model, whatever its type.
-template <class Visitor>
-void for_each_site(Bert& model, const Visitor& visit) {
-  visit(model.word_embeddings());
-  visit(model.trunk());
-  visit(model.encoder());
-  for (int64_t i = 0; i < model.info().layers; ++i) {
-    visit(model.layer(i));
-    visit(model.attention(i));
-  }
-  for (LinearSite* site : model.all_linear())
-    visit(*site);
-  for (JunctionSite* site : model.all_junctions())
-    visit(*site);
-  visit(model.head());
-}
 
 // const_cast: sites are reached through Model's interface, which plugins need to be mutable; nothing is changed here.
 template <class Visitor>
