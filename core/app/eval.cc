@@ -90,8 +90,7 @@ int eval_command(const Arguments& arguments) {
                    "Evaluates finished runs on a split of a data set. Several runs share one loaded base, and are all\n"
                    "evaluated on the data set of the first, or on the one that --data names.",
                    {"plugtune eval runs/quickstart", "plugtune eval runs/quickstart --split train --json",
-                    "plugtune eval runs/quickstart --data table:reviews.csv",
-                    "plugtune eval runs/a runs/b --average"});
+                    "plugtune eval runs/quickstart --data table:reviews.csv", "plugtune eval runs/a runs/b --average"});
   line.positional("run", /*many=*/true)
       .choice("split", {"test", "validation", "train"}, "which examples")
       .value("data", "PLUGIN:PATH", "another data set than the run's")

@@ -14,16 +14,18 @@ namespace {
 /// A name that AdapterHub's module names can contain.
 std::string adapter_name(const std::string& run) {
   std::string name = run;
-  std::ranges::replace_if(name, [](char c) { return c == '.' || c == ',' || c == '/'; }, '_');
+  std::ranges::replace_if(
+      name, [](char c) { return c == '.' || c == ',' || c == '/'; }, '_');
   return name;
 }
 
 /// The line of Python that reads what was written.
 std::string how_to_load(const exchange::ForeignFiles& files, const std::string& directory) {
   if (files.format == "peft")
-    return fmt::format("PeftModel.from_pretrained(BertForSequenceClassification.from_pretrained(base), \"{}\")", directory);
+    return fmt::format("PeftModel.from_pretrained(BertForSequenceClassification.from_pretrained(base), \"{}\")",
+                       directory);
   const ForeignAdapter& adapter = files.adapters.front();
-  const char* call = !adapter.members.empty()          ? "load_adapter_setup"
+  const char* call = !adapter.members.empty()         ? "load_adapter_setup"
                      : adapter.format == "adapterhub" ? "load_adapter"
                                                       : "load_head";
   return fmt::format("BertAdapterModel.from_pretrained(base).{}(\"{}\")", call, directory);
@@ -32,11 +34,12 @@ std::string how_to_load(const exchange::ForeignFiles& files, const std::string& 
 }  // namespace
 
 int export_command(const Arguments& arguments) {
-  CommandLine line("export",
-                   "Writes a finished run as another library's files: an adapter with its head for peft or AdapterHub,\n"
-                   "or a plain Hugging Face directory with everything folded into the weights (as `plugtune merge`).",
-                   {"plugtune export runs/quickstart --format peft --output sentiment",
-                    "plugtune export runs/adapter --format adapterhub --name sentiment --output sentiment"});
+  CommandLine line(
+      "export",
+      "Writes a finished run as another library's files: an adapter with its head for peft or AdapterHub,\n"
+      "or a plain Hugging Face directory with everything folded into the weights (as `plugtune merge`).",
+      {"plugtune export runs/quickstart --format peft --output sentiment",
+       "plugtune export runs/adapter --format adapterhub --name sentiment --output sentiment"});
   line.positional("run")
       .choice("format", {"peft", "adapterhub", "hf"}, "whose files")
       .value("output", "DIR", "the directory to write")

@@ -41,8 +41,8 @@ Task task_of(const exchange::ForeignFiles& files, const ImportOptions& options) 
   if (!options.labels.empty()) {
     task.labels = split_labels(options.labels);
     if (outputs != 0 && static_cast<int64_t>(task.labels.size()) != outputs) {
-      throw Error(fmt::format("--labels: {} must name {} labels, the outputs of its head, got {}", options.directory,
-                              outputs, task.labels.size()));
+      throw Error(fmt::format("--labels: must name {} labels, the outputs of the head in {}, got {}", outputs,
+                              options.directory, task.labels.size()));
     }
   } else if (outputs == 0) {
     throw Error(fmt::format("{}: has no head, so it says nothing of labels; name them with --labels A,B,...",
@@ -81,8 +81,8 @@ experiment::Experiment start_experiment(const ImportOptions& options, const exch
 std::string base_of(const ImportOptions& options, const exchange::ForeignFiles& files) {
   if (!options.model.empty()) return options.model;
   if (files.base.empty()) {
-    throw Error(fmt::format("{}: does not say which base model it belongs to; name it with --model BASE",
-                            options.directory));
+    throw Error(
+        fmt::format("{}: does not say which base model it belongs to; name it with --model BASE", options.directory));
   }
   try {
     formats::resolve_model(files.base);
@@ -166,7 +166,8 @@ ImportedRun import_foreign(const ImportOptions& options, const plugin::SearchPat
   if (files.head.empty()) {
     for (const auto& [name, parameter] : session.model().own_parameters())
       if (name.starts_with("classifier.")) delta.emplace(name, parameter);
-    imported.notes.push_back(fmt::format("{} has no head: a new one is made, which has to be trained", options.directory));
+    imported.notes.push_back(
+        fmt::format("{} has no head: a new one is made, which has to be trained", options.directory));
   }
   train::load_delta(session.model(), delta, options.directory);
   session.model().eval();
@@ -180,14 +181,16 @@ exchange::ForeignFiles export_foreign(const Session& session, const std::string&
   const auto& strategies = session.methods.all();
   const std::string& run = session.experiment.run.name;
   if (strategies.size() != 1) {
-    throw Error(fmt::format("{}: was tuned with {} strategies; {} files hold one method", run, strategies.size(), format));
+    throw Error(
+        fmt::format("{}: was tuned with {} strategies; {} files hold one method", run, strategies.size(), format));
   }
   const auto& strategy = strategies.front();
   const std::unique_ptr<Exchange> converter = strategy.plugin.create_exchange();
   if (!converter) {
-    throw Error(fmt::format("{}: strategy '{}' has no form in the files of other libraries; where it can be folded, "
-                            "--format hf writes a plain model",
-                            run, strategy.name()));
+    throw Error(
+        fmt::format("{}: strategy '{}' has no form in the files of other libraries; where it can be folded, "
+                    "--format hf writes a plain model",
+                    run, strategy.name()));
   }
   exchange::ForeignFiles files;
   files.format = format;

@@ -138,7 +138,8 @@ void inspect_foreign(const ImportOptions& options, const plugin::SearchPath& sea
     for (const ForeignAdapter& member : adapter.members)
       facts.add("member", fmt::format("{}: {} numbers", member.name, formats::grouped(count(member.tensors))));
   }
-  facts.add("head", files.head.empty() ? "none" : fmt::format("{} numbers", formats::grouped(count(listed(files.head)))));
+  facts.add("head",
+            files.head.empty() ? "none" : fmt::format("{} numbers", formats::grouped(count(listed(files.head)))));
   facts.add("labels", join(files.labels));
   facts.add("base", files.base);
   facts.add("hidden size", files.hidden_size == 0 ? "" : std::to_string(files.hidden_size));
@@ -151,10 +152,11 @@ void inspect_foreign(const ImportOptions& options, const plugin::SearchPath& sea
 }  // namespace
 
 int inspect_command(const Arguments& arguments) {
-  CommandLine line("inspect",
-                   "Tells what a directory or file of weights is: method, base, shapes, and where it can go and why not.\n"
-                   "Knows runs, adapters of peft and AdapterHub, Hugging Face models, safetensors and torch files.",
-                   {"plugtune inspect adapters/sentiment --model models/ko-tiny", "plugtune inspect model.safetensors"});
+  CommandLine line(
+      "inspect",
+      "Tells what a directory or file of weights is: method, base, shapes, and where it can go and why not.\n"
+      "Knows runs, adapters of peft and AdapterHub, Hugging Face models, safetensors and torch files.",
+      {"plugtune inspect adapters/sentiment --model models/ko-tiny", "plugtune inspect model.safetensors"});
   line.positional("PATH")
       .value("model", "BASE", "the base model; without it, what the files call their base")
       .value("labels", "A,B,...", "names of the labels, where the files have no head")

@@ -70,7 +70,7 @@ struct Prediction {
   SeveralRuns runs;
   Mode mode = Mode::kEach;
   bool as_json = false;
-  std::string input;       // how messages call it
+  std::string input;      // how messages call it
   size_t lines_read = 0;  // before the lines at hand
 };
 
@@ -115,8 +115,8 @@ size_t take_run(const Prediction& prediction, std::string& line, size_t number) 
   const std::vector<std::string>& names = prediction.runs.names;
   const size_t tab = line.find('\t');
   if (tab == std::string::npos) {
-    throw Error(fmt::format("{}:{}: must start with a run and a tab, got '{}'; runs: {}", prediction.input, number, line,
-                            join(names)));
+    throw Error(fmt::format("{}:{}: must start with a run and a tab, got '{}'; runs: {}", prediction.input, number,
+                            line, join(names)));
   }
   const std::string name = line.substr(0, tab);
   const auto at = std::ranges::find(names, name);
@@ -156,14 +156,15 @@ void predict_lines(Prediction& prediction, std::vector<std::string> lines) {
 }  // namespace
 
 int predict_command(const Arguments& arguments) {
-  CommandLine line("predict",
-                   "Predicts a label for each line of text; a tab separates the second text of a pair.\n"
-                   "jsonl gives {\"label\", \"probabilities\", \"logits\"} for each line. Several runs share one loaded base:\n"
-                   "each gives a column (jsonl: a field), or --average one answer, or --by-line each line its own run.",
-                   {"echo '정말 재미있는 영화' | plugtune predict runs/quickstart",
-                    "plugtune predict runs/quickstart --input reviews.txt --format jsonl > answers.jsonl",
-                    "plugtune predict runs/a runs/b --average --input reviews.txt",
-                    "printf 'runs/a\\t재미있다\\nruns/b\\t지루하다\\n' | plugtune predict runs/a runs/b --by-line"});
+  CommandLine line(
+      "predict",
+      "Predicts a label for each line of text; a tab separates the second text of a pair.\n"
+      "jsonl gives {\"label\", \"probabilities\", \"logits\"} for each line. Several runs share one loaded base:\n"
+      "each gives a column (jsonl: a field), or --average one answer, or --by-line each line its own run.",
+      {"echo '정말 재미있는 영화' | plugtune predict runs/quickstart",
+       "plugtune predict runs/quickstart --input reviews.txt --format jsonl > answers.jsonl",
+       "plugtune predict runs/a runs/b --average --input reviews.txt",
+       "printf 'runs/a\\t재미있다\\nruns/b\\t지루하다\\n' | plugtune predict runs/a runs/b --by-line"});
   line.positional("run", /*many=*/true)
       .value("input", "FILE", "read from a file; without it, or as -, from standard input")
       .choice("format", {"text", "jsonl"}, "how answers are printed")

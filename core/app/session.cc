@@ -137,10 +137,10 @@ DeltaInfo open_start(Session& session) {
                             join(info.labels), join(session.task.labels)));
   }
   if (session.opened.fingerprint != info.base_fingerprint) {
-    throw Error(fmt::format("run.from: {} was trained on another base: its delta belongs to fingerprint {:.12} ({}), "
-                            "{} has {:.12}",
-                            file.run.from, info.base_fingerprint, info.base_path, file.model.path,
-                            session.opened.fingerprint));
+    throw Error(
+        fmt::format("run.from: {} was trained on another base: its delta belongs to fingerprint {:.12} ({}), "
+                    "{} has {:.12}",
+                    file.run.from, info.base_fingerprint, info.base_path, file.model.path, session.opened.fingerprint));
   }
   if (info.head_pooler && file.task.train_pooler == experiment::TrainPooler::kAuto)
     file.task.train_pooler = experiment::TrainPooler::kYes;
@@ -179,9 +179,8 @@ Session open_experiment(Experiment experiment, const plugin::SearchPath& search)
   if (session.dataset) gather(file, [&] { open_base(session); });
   std::optional<DeltaInfo> start;
   if (session.opened.bert && !file.run.from.empty()) gather(file, [&] { start = open_start(session); });
-  attach_strategies(session, [&](const std::string& run) {
-    return open_and_remember(session, run, start ? &*start : nullptr);
-  });
+  attach_strategies(session,
+                    [&](const std::string& run) { return open_and_remember(session, run, start ? &*start : nullptr); });
   if (start) load_start(session);
   session.resolved = experiment::resolved(file, data_settings, session.strategy_settings);
   return session;

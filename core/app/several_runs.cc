@@ -25,16 +25,17 @@ void check_same_base(const SeveralRuns& runs, const Session& session, const std:
                      const std::string& fingerprint) {
   const Session& first = runs.sessions.front();
   if (fingerprint != first.opened.fingerprint) {
-    throw Error(fmt::format(
-        "{}: was trained on another base than {}: {} with fingerprint {:.12}, not {} with {:.12}; only runs of one base "
-        "can be used together",
-        run, runs.names.front(), session.experiment.model.path, fingerprint, first.experiment.model.path,
-        first.opened.fingerprint));
+    throw Error(
+        fmt::format("{}: was trained on another base than {}: {} with fingerprint {:.12}, not {} with {:.12}; only "
+                    "runs of one base "
+                    "can be used together",
+                    run, runs.names.front(), session.experiment.model.path, fingerprint, first.experiment.model.path,
+                    first.opened.fingerprint));
   }
   if (session.task.kind != first.task.kind || session.task.labels != first.task.labels ||
       session.task.pairs != first.task.pairs) {
-    throw Error(fmt::format("{}: answers {}{}, {} answers {}{}; only runs with the same labels can be used together", run,
-                            question(session.task), session.task.pairs ? " of pairs" : "", runs.names.front(),
+    throw Error(fmt::format("{}: answers {}{}, {} answers {}{}; only runs with the same labels can be used together",
+                            run, question(session.task), session.task.pairs ? " of pairs" : "", runs.names.front(),
                             question(first.task), first.task.pairs ? " of pairs" : ""));
   }
 }
@@ -133,7 +134,8 @@ model::Input joined(const std::vector<model::Input>& parts) {
 }
 
 /// What a patch throws is told as its own run's.
-Tensor guarded_forward(SeveralRuns& runs, const model::Input& input, const std::vector<model::SharedBase::Share>& shares) {
+Tensor guarded_forward(SeveralRuns& runs, const model::Input& input,
+                       const std::vector<model::SharedBase::Share>& shares) {
   try {
     return runs.base->forward(input, shares);
   } catch (const PatchError&) {
@@ -176,9 +178,10 @@ void check_can_share_a_batch(const SeveralRuns& runs) {
     if (names.empty()) continue;
     const bool all_shown = names.size() <= kNamesShown;
     if (!all_shown) names.resize(kNamesShown);
-    problems.push_back(fmt::format("{}: trained weights of the base itself ({}{}), which rows of other runs cannot pass "
-                                   "through; leave it out, or predict without --by-line",
-                                   runs.names[run], join(names), all_shown ? "" : ", ..."));
+    problems.push_back(
+        fmt::format("{}: trained weights of the base itself ({}{}), which rows of other runs cannot pass "
+                    "through; leave it out, or predict without --by-line",
+                    runs.names[run], join(names), all_shown ? "" : ", ..."));
   }
   if (!problems.empty()) throw Error(problems);
 }

@@ -73,8 +73,12 @@ std::vector<ForeignAdapter> read_single(const fs::path& directory, ForeignFiles&
   const bool is_union = string_of(*at, "architecture", described.subject, "") == "union";
   std::vector<ForeignAdapter> adapters;
   for (const Json& config : is_union ? at->value("configs", Json::array()) : Json::array({*at})) {
-    ForeignAdapter adapter{"adapterhub", described.name, config_from(config),
-                           encoder_tensors(file, !described.version.starts_with(kModern)), {}, {}};
+    ForeignAdapter adapter{"adapterhub",
+                           described.name,
+                           config_from(config),
+                           encoder_tensors(file, !described.version.starts_with(kModern)),
+                           {},
+                           {}};
     adapter.config.set("version", {described.version});
     adapters.push_back(std::move(adapter));
   }
@@ -151,14 +155,16 @@ ForeignFiles read_setup(const fs::path& directory) {
     files.name = join(children(block, subject), ",");
     files.adapters.push_back(read_fusion(directory / files.name, files));
   } else if (type == "Stack" || type == "single") {
-    std::vector<std::string> names = type == "single" ? std::vector<std::string>{block["children"][0]} : children(block, subject);
+    std::vector<std::string> names =
+        type == "single" ? std::vector<std::string>{block["children"][0]} : children(block, subject);
     for (const std::string& name : names) {
       for (ForeignAdapter& adapter : read_single(member_directory(directory, name), files))
         files.adapters.push_back(std::move(adapter));
     }
     files.name = join(names, "-");
   } else {
-    throw Error(fmt::format("{}: a set-up of type '{}' is not known here; expected Fuse, Stack or single", subject, type));
+    throw Error(
+        fmt::format("{}: a set-up of type '{}' is not known here; expected Fuse, Stack or single", subject, type));
   }
   const std::string head = string_of(json, "head_setup", subject, "");
   if (!head.empty()) read_head(directory / head, files, /*is_optional=*/false);
@@ -194,7 +200,8 @@ Json without_version(const ForeignAdapter& adapter) {
 void write_single(formats::AtomicDirectory& directory, const std::string& subdirectory, const ForeignAdapter& adapter,
                   const ForeignFiles& files, bool safetensors) {
   directory.write(subdirectory + kAdapterConfig, python_json(framed(without_version(adapter), files, adapter.name)));
-  write_tensors(directory, subdirectory + (safetensors ? "adapter.safetensors" : "pytorch_adapter.bin"), adapter.tensors);
+  write_tensors(directory, subdirectory + (safetensors ? "adapter.safetensors" : "pytorch_adapter.bin"),
+                adapter.tensors);
 }
 
 void write_fusion(formats::AtomicDirectory& directory, const ForeignAdapter& fusion, const ForeignFiles& files,

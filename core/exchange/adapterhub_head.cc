@@ -38,14 +38,16 @@ std::vector<std::string> labels_of(const Json& config, int64_t count, const std:
 /// What the head computes must be what ours does.
 void check_head_config(const Json& config, int64_t layers, bool use_pooler, const std::string& subject) {
   if ((layers == 1) != use_pooler || layers < 1 || layers > 2) {
-    throw Error(fmt::format(
-        "{}: a head of {} layers {} the pooler is not one that is known here; expected one layer with use_pooler, or two "
-        "without",
-        subject, layers, use_pooler ? "with" : "without"));
+    throw Error(
+        fmt::format("{}: a head of {} layers {} the pooler is not one that is known here; expected one layer with "
+                    "use_pooler, or two "
+                    "without",
+                    subject, layers, use_pooler ? "with" : "without"));
   }
   const std::string activation = string_of(config, "activation_function", subject, "tanh");
   if (layers == 2 && activation != "tanh") {
-    throw Error(fmt::format("{}: 'activation_function' must be \"tanh\" (the pooler's), got \"{}\"", subject, activation));
+    throw Error(
+        fmt::format("{}: 'activation_function' must be \"tanh\" (the pooler's), got \"{}\"", subject, activation));
   }
   if (!boolean_of(config, "bias", subject, true))
     throw Error(fmt::format("{}: 'bias' must be true, a head without bias is not known here", subject));
@@ -72,9 +74,7 @@ void read_head(const std::filesystem::path& directory, ForeignFiles& files, bool
   check_head_config(config, layers, boolean_of(config, "use_pooler", subject, false), subject);
   if (count < 1 || count > 1'000'000) throw Error(fmt::format("{}: 'num_labels' cannot be {}", subject, count));
   files.labels = labels_of(config, count, subject);
-  files.task = count == 1         ? TaskKind::kRegression
-               : is_multi_label ? TaskKind::kMultiLabel
-                                : TaskKind::kClassification;
+  files.task = count == 1 ? TaskKind::kRegression : is_multi_label ? TaskKind::kMultiLabel : TaskKind::kClassification;
 
   const std::string name = string_of(json, "name", subject);
   const TensorFile file = read_tensor_file(directory, {"pytorch_model_head.bin", "model_head.safetensors"});
@@ -94,7 +94,8 @@ void read_head(const std::filesystem::path& directory, ForeignFiles& files, bool
     files.head.emplace(at->second, tensor);
   }
   if (files.head.size() != ours.size())
-    throw Error(fmt::format("{}: must have {} tensors of head '{}', has {}", file.path, ours.size(), name, files.head.size()));
+    throw Error(
+        fmt::format("{}: must have {} tensors of head '{}', has {}", file.path, ours.size(), name, files.head.size()));
   check_head(files, file.path);
   if (files.head.at("classifier.weight").size(0) != count) {
     throw Error(fmt::format("{}: 'num_labels' is {}, but {} has {} outputs", subject, count, file.path,

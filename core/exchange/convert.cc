@@ -19,7 +19,8 @@ std::string text_of(const ConfigNode& config, const std::string& key) {
 
 Error unread_error(const std::string& subject, const std::vector<std::string>& names) {
   return Error(fmt::format("{}: {} tensor{} no part of this method: {}; the file is not what its configuration says",
-                           subject, names.size(), names.size() == 1 ? " is" : "s are", join(formats::fold_layers(names))));
+                           subject, names.size(), names.size() == 1 ? " is" : "s are",
+                           join(formats::fold_layers(names))));
 }
 
 }  // namespace
@@ -59,8 +60,8 @@ const Converter& converter_for(const std::vector<Converter>& converters, const F
   }
   if (found.size() == 1) return *found.front();
   if (found.empty()) {
-    throw Error(fmt::format("{}: no strategy reads {} of {}; strategies that convert: {}", subject, method_text(adapter),
-                            adapter.format, all.empty() ? "none" : join(all)));
+    throw Error(fmt::format("{}: no strategy reads {} of {}; strategies that convert: {}", subject,
+                            method_text(adapter), adapter.format, all.empty() ? "none" : join(all)));
   }
   throw Error(fmt::format("{}: several strategies read {}: {}; keep one of them", subject, method_text(adapter),
                           join(several)));

@@ -20,9 +20,10 @@ ForeignFiles read_checkpoint(const std::filesystem::path& directory) {
   const formats::BertConfig config = formats::read_bert_config(directory);
   const formats::BertWeights weights = formats::read_bert_weights(directory, config);
   if (weights.head.empty()) {
-    throw Error(fmt::format("{}: is a model without a classification head; there is nothing to import, name it as "
-                            "model.path of an experiment",
-                            directory.string()));
+    throw Error(
+        fmt::format("{}: is a model without a classification head; there is nothing to import, name it as "
+                    "model.path of an experiment",
+                    directory.string()));
   }
   ForeignFiles files;
   files.format = "hf";
@@ -31,7 +32,7 @@ ForeignFiles read_checkpoint(const std::filesystem::path& directory) {
   files.hidden_size = config.hidden_size;
   files.head = weights.head;
   files.labels = config.labels;
-  files.task = config.labels.size() == 1                                   ? TaskKind::kRegression
+  files.task = config.labels.size() == 1                             ? TaskKind::kRegression
                : config.problem_type == "multi_label_classification" ? TaskKind::kMultiLabel
                                                                      : TaskKind::kClassification;
   ForeignAdapter adapter;

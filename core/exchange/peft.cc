@@ -103,8 +103,9 @@ void write_peft(formats::AtomicDirectory& directory, const ForeignFiles& files) 
   const bool is_prompt = adapter.tensors.size() == 1 && adapter.tensors.front().first == kPrompt;
   const bool has_pooler = files.head.contains("pooler.dense.weight");
   if (is_prompt && has_pooler) {
-    throw Error("peft: methods that are one tensor of prompt embeddings have no room for a trained pooler; train with "
-                "task.train_pooler = \"no\", or merge");
+    throw Error(
+        "peft: methods that are one tensor of prompt embeddings have no room for a trained pooler; train with "
+        "task.train_pooler = \"no\", or merge");
   }
   Json config = json_from(adapter.config);
   config["base_model_name_or_path"] = files.base;

@@ -100,9 +100,13 @@ std::string check_exchange(const CheckSubject& subject) {
   if (!exchange) skip("has no Exchange");
   if (plugin.has_flag(PLUGTUNE_FLAG_NEEDS_SETTINGS)) skip("starts from other runs");
   for (const char* format : {"peft", "adapterhub", "hf"}) {
-    if (exchange->reads({format, "name", ConfigNode{ConfigNode::Table{{"peft_type", {std::string("UNHEARD_OF")}},
-                                                                      {"architecture", {std::string("unheard of")}}}},
-                         {{"unknown", torch::zeros({1})}}, {}, {}}) &&
+    if (exchange->reads({format,
+                         "name",
+                         ConfigNode{ConfigNode::Table{{"peft_type", {std::string("UNHEARD_OF")}},
+                                                      {"architecture", {std::string("unheard of")}}}},
+                         {{"unknown", torch::zeros({1})}},
+                         {},
+                         {}}) &&
         std::string(format) != "hf")
       fail("reads() takes a method of {} that nobody has heard of for its own", format);
   }

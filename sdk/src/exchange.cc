@@ -67,7 +67,8 @@ std::vector<std::string> ForeignTensors::names() const {
 Tensor ForeignTensors::take(const std::string& name, const std::vector<int64_t>& shape) {
   const auto at = std::ranges::find_if(tensors_, [&](const auto& entry) { return entry.first == name; });
   std::vector<int64_t> stand_in = shape;
-  std::ranges::replace_if(stand_in, [](int64_t size) { return size < 0; }, 1);
+  std::ranges::replace_if(
+      stand_in, [](int64_t size) { return size < 0; }, 1);
   if (at == tensors_.end()) {
     problem("tensor '" + name + "' is missing");
     return torch::zeros(stand_in);

@@ -76,7 +76,8 @@ std::string table() {
     if (!cases.contains(outcome)) outcomes.push_back(outcome);
     cases[outcome].push_back(one.name);
   }
-  std::string text = "| strategy | from | to peft | to AdapterHub | merged (hf) | cases |\n| --- | --- | --- | --- | --- | --- |\n";
+  std::string text =
+      "| strategy | from | to peft | to AdapterHub | merged (hf) | cases |\n| --- | --- | --- | --- | --- | --- |\n";
   for (const std::string& outcome : outcomes)
     text += fmt::format("| {} | {} |\n", outcome, join(cases[outcome]));
   return text;

@@ -79,8 +79,8 @@ class RoundTrip : public ::testing::TestWithParam<ForeignCase> {
         EXPECT_NE(safetensors, extension == ".safetensors") << file << " was not written";
       } else {
         EXPECT_TRUE(same_tensors(ours / file, entry.path())) << file;
-        const bool has_one_form = extension == ".safetensors" && without_duplicates(entry.path()).size() ==
-                                                                     tensors_of(entry.path()).size();
+        const bool has_one_form =
+            extension == ".safetensors" && without_duplicates(entry.path()).size() == tensors_of(entry.path()).size();
         EXPECT_TRUE(!has_one_form || testing::read_bytes(ours / file) == testing::read_bytes(entry.path())) << file;
       }
     }
@@ -125,7 +125,8 @@ TEST_P(RoundTrip, LeavesAsItCame) {
 
 INSTANTIATE_TEST_SUITE_P(Golden, RoundTrip, ::testing::ValuesIn(testing::foreign_cases()), [](const auto& info) {
   std::string name = info.param.name + "_" + info.param.format;
-  std::ranges::replace_if(name, [](unsigned char c) { return std::isalnum(c) == 0; }, '_');
+  std::ranges::replace_if(
+      name, [](unsigned char c) { return std::isalnum(c) == 0; }, '_');
   return name;
 });
 
