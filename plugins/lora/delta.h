@@ -24,9 +24,6 @@ struct LoraDelta {
   std::map<std::string, Tensor> tensors;  ///< by delta key
 };
 
-/// reject_unknown_fields(), but a field that was read and is wrong is told once.
-void refuse_other_fields(const ConfigView& view, const ConfigNode& config, std::vector<std::string> ignored);
-
 /// 8 instead of 8.0: how the libraries write an alpha.
 ConfigNode number_node(double number);
 ConfigNode text_node(const std::string& text);

@@ -1,7 +1,6 @@
 // exchange.cc - which files are LoRA's, and what its readers and writers share.
 #include "exchange.h"
 
-#include <algorithm>
 #include <cmath>
 
 #include "delta.h"
@@ -70,15 +69,6 @@ Tensor LoraDelta::at(const BertSite& site, const std::string& parameter) const {
   const auto found = tensors.find(key);
   if (found == tensors.end()) throw Error("delta of strategy 'lora': has no tensor '" + key + "'");
   return found->second;
-}
-
-void refuse_other_fields(const ConfigView& view, const ConfigNode& config, std::vector<std::string> ignored) {
-  for (const auto& [key, value] : std::get<ConfigNode::Table>(config.value)) {
-    const std::string begin = view.error(key, "").what();
-    const auto is_of_key = [&](const std::string& problem) { return problem.starts_with(begin); };
-    if (std::ranges::any_of(view.problems(), is_of_key)) ignored.push_back(key);
-  }
-  reject_unknown_fields(view, config, ignored);
 }
 
 ConfigNode number_node(double number) {

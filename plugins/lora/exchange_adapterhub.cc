@@ -140,7 +140,7 @@ MethodDelta read_adapterhub(ForeignAdapter& adapter, ForeignTensors& tensors, co
   const int64_t rank = config.integer("r", 8, /*min=*/1);
   const double alpha = alpha_of(config, rank, adapter);
   const double dropout = config.number("dropout", 0, 0, 0.999999);
-  refuse_other_fields(config, adapter.config, {"init_weights", "init_weights_seed", "dtype"});
+  reject_unknown_fields(config, adapter.config, {"init_weights", "init_weights_seed", "dtype"});
 
   MethodDelta delta{.settings = {ConfigNode::Table{}}, .tensors = {}, .sources = {}};
   delta.settings.set("targets", strings_node(targets));

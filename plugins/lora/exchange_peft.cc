@@ -100,7 +100,7 @@ PeftConfig config_of(const ConfigView& view, const ConfigNode& config, const std
   const ConfigNode* init = config.find("init_lora_weights");
   const auto* start = init == nullptr ? nullptr : std::get_if<std::string>(&init->value);
   if (start != nullptr && *start == "gaussian") read.defaults.init = LowRankInit::kGaussian;
-  refuse_other_fields(view, config, kOtherFields);
+  reject_unknown_fields(view, config, kOtherFields);
   return read;
 }
 

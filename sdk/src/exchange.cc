@@ -100,9 +100,14 @@ void ForeignTensors::throw_if_problems() const {
 }
 
 void reject_unknown_fields(const ConfigView& view, const ConfigNode& config, const std::vector<std::string>& ignored) {
+  // A known field with a bad value is not in resolved(), but has been told of.
+  const auto is_told = [&](const std::string& key) {
+    const std::string begin = view.error(key, "").what();
+    return std::ranges::any_of(view.problems(), [&](const std::string& problem) { return problem.starts_with(begin); });
+  };
   if (const auto* table = std::get_if<ConfigNode::Table>(&config.value)) {
     for (const auto& [key, node] : *table) {
-      const bool is_known = view.resolved().find(key) != nullptr;
+      const bool is_known = view.resolved().find(key) != nullptr || is_told(key);
       const bool is_ignored = std::ranges::find(ignored, key) != ignored.end();
       if (is_known || is_ignored || is_off(node)) continue;
       view.problem(key, "is " + value_text(node) +
