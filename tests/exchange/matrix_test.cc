@@ -34,10 +34,8 @@ std::string reason(const Error& error) {
   return "refused: " + text;
 }
 
-std::string to_library(const testing::ForeignCase& one, const std::string& format, const fs::path& folder) {
-  const testing::Golden golden(one.name);
-  ImportedRun imported = testing::import_case(one);
-  const Tensor before = testing::logits_of(imported.session, golden);
+std::string to_library(const ImportedRun& imported, const testing::Golden& golden, const Tensor& before,
+                       const std::string& format, const fs::path& folder) {
   try {
     exchange::write_foreign(folder, export_foreign(imported.session, format, "golden", "tests/golden/tiny"), false);
   } catch (const Error& error) {
@@ -48,11 +46,9 @@ std::string to_library(const testing::ForeignCase& one, const std::string& forma
   return difference(before, testing::logits_of(again.session, golden));
 }
 
-std::string to_weights(const testing::ForeignCase& one) {
-  const testing::Golden golden(one.name);
-  ImportedRun imported = testing::import_case(one);
+/// Changes the run's model: comes last.
+std::string to_weights(ImportedRun& imported, const testing::Golden& golden, const Tensor& before) {
   torch::NoGradGuard no_grad;
-  const Tensor before = testing::logits_of(imported.session, golden);
   try {
     imported.session.model().fold();
   } catch (const Error& error) {
@@ -68,11 +64,14 @@ std::string table() {
   std::map<std::string, std::vector<std::string>> cases;
   int count = 0;
   for (const testing::ForeignCase& one : testing::foreign_cases()) {
-    const std::string strategy = testing::import_case(one).session.methods.all().front().name();
+    const testing::Golden golden(one.name);
+    ImportedRun imported = testing::import_case(one);
+    const Tensor before = testing::logits_of(imported.session, golden);
     const fs::path out = fs::path(folder.path()) / std::to_string(count++);
-    const std::string outcome =
-        fmt::format("{} | {} | {} | {} | {}", strategy, one.format, to_library(one, "peft", out / "peft"),
-                    to_library(one, "adapterhub", out / "adapterhub"), to_weights(one));
+    const std::string to_peft = to_library(imported, golden, before, "peft", out / "peft");
+    const std::string to_hub = to_library(imported, golden, before, "adapterhub", out / "adapterhub");
+    const std::string outcome = fmt::format("{} | {} | {} | {} | {}", imported.session.methods.all().front().name(),
+                                            one.format, to_peft, to_hub, to_weights(imported, golden, before));
     if (!cases.contains(outcome)) outcomes.push_back(outcome);
     cases[outcome].push_back(one.name);
   }
