@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # quickstart.sh - from a fresh checkout to a fine-tuned model: set up, build, train on the bundled Korean film reviews,
-# show the report, and classify two sentences. About a quarter of an hour the first time (downloading and building), a
-# minute after that. Each time makes a new run directory; nothing of yours is overwritten.
+# show the report, and classify two sentences. About a quarter of an hour the first time (downloading and building, on two
+# cores), well under a minute after that. Each time makes a new run directory; nothing of yours is overwritten.
 #
 #   scripts/quickstart.sh
 #
@@ -19,6 +19,8 @@ step=setup; step "1/5 $step: Debian packages and libtorch"
 scripts/setup.sh
 
 step=build; step "2/5 $step: plugtune and its plugins (once; later only what changed)"
+[[ -x build/release/bin/plugtune ]] ||
+  echo "the first build takes about a quarter of an hour on two cores (here: $(nproc)), later ones seconds; it shows how far it is"
 show cmake --preset release > /dev/null
 show cmake --build build/release --parallel "${PLUGTUNE_JOBS:-$(nproc)}" --target plugtune_all
 plugtune=build/release/bin/plugtune
