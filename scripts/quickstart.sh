@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # quickstart.sh - from a fresh checkout to a fine-tuned model: set up, build, train on the bundled Korean film reviews,
 # show the report, and classify two sentences. About a quarter of an hour the first time (downloading and building, on two
-# cores), well under a minute after that. Each time makes a new run directory; nothing of yours is overwritten.
+# cores), less than a minute after that. Each time makes a new run directory; nothing of yours is overwritten.
 #
 #   scripts/quickstart.sh
 #
