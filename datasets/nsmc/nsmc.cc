@@ -24,9 +24,8 @@ constexpr std::string_view kHeader = "id\tdocument\tlabel";
 
 /// One review: where its document lies in the file.
 struct Review {
-  size_t begin;
-  uint32_t size;
-  uint32_t label;
+  size_t begin, size;
+  int64_t label;
 };
 
 std::vector<Review> read_reviews(const TextFile& file) {
@@ -49,7 +48,7 @@ std::vector<Review> read_reviews(const TextFile& file) {
     } else if (columns[2] != "0" && columns[2] != "1") {
       problems.add(at, "label: must be 0 or 1, got " + plugtune::shown(columns[2]));
     } else {
-      reviews.push_back({file.offset_of(columns[1]), static_cast<uint32_t>(columns[1].size()), columns[2] == "1"});
+      reviews.push_back({file.offset_of(columns[1]), columns[1].size(), columns[2] == "1"});
     }
   }
   problems.throw_if_any();

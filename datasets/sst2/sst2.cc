@@ -23,9 +23,8 @@ constexpr std::string_view kUnlabelledHeader = "index\tsentence";
 
 /// One sentence: where it lies in the file.
 struct Sentence {
-  size_t begin;
-  uint32_t size;
-  uint32_t label;
+  size_t begin, size;
+  int64_t label;
 };
 
 /// One split: its file, when there is one, and the sentences in it.
@@ -53,7 +52,7 @@ std::vector<Sentence> read_sentences(const TextFile& file) {
     } else if (columns[1] != "0" && columns[1] != "1") {
       problems.add(at, "label: must be 0 or 1, got " + plugtune::shown(columns[1]));
     } else {
-      sentences.push_back({at, static_cast<uint32_t>(columns[0].size()), columns[1] == "1"});
+      sentences.push_back({at, columns[0].size(), columns[1] == "1"});
     }
   }
   problems.throw_if_any();

@@ -18,13 +18,16 @@ enum class Form : uint8_t {
   kJsonNull,
 };
 
+/// Two words, since a table may have many millions. 56 bits are more bytes than any file has: no cell is ever cut.
 struct Cell {
   size_t begin = 0;
-  uint32_t size = 0;
-  Form form = Form::kPlain;
+  uint64_t size : 56 = 0;
+  Form form : 8 = Form::kPlain;
 
   std::string_view written(std::string_view file) const { return file.substr(begin, size); }
 };
+
+static_assert(sizeof(Cell) == 16);
 
 /// The cells of a row that the settings ask for.
 enum Column : size_t { kText = 0, kTextPair, kLabel, kColumns };

@@ -115,7 +115,7 @@ bool DelimitedReader::quoted_cell(Cell& cell, size_t column) {
     cell.form = Form::kQuoted;
     at_ += 2;
   }
-  cell.size = static_cast<uint32_t>(at_++ - cell.begin);
+  cell.size = at_++ - cell.begin;
   if (at_ == text_.size() || text_[at_] == dialect_.delimiter || text_[at_] == '\n' || text_[at_] == '\r') return true;
   size_t length = 1;  // one whole character
   while (at_ + length < text_.size() && (static_cast<uint8_t>(text_[at_ + length]) & 0xC0) == 0x80)
@@ -134,7 +134,7 @@ void DelimitedReader::plain_cell(Cell& cell) {
   const char delimiter = dialect_.delimiter;
   while (at_ < text_.size() && text_[at_] != delimiter && text_[at_] != '\n')
     ++at_;
-  cell.size = static_cast<uint32_t>(at_ - cell.begin);
+  cell.size = at_ - cell.begin;
   const bool ends_row = at_ == text_.size() || text_[at_] == '\n';
   if (ends_row && cell.size > 0 && text_[at_ - 1] == '\r') --cell.size;
 }

@@ -96,7 +96,7 @@ class Reader {
         ok = number();
     }
     cell.begin = begin;
-    cell.size = static_cast<uint32_t>(at_ - begin);
+    cell.size = at_ - begin;
     return ok;
   }
 
@@ -110,7 +110,7 @@ class Reader {
       cell.form = Form::kJsonString;
       if (!escape()) return false;
     }
-    cell.size = static_cast<uint32_t>(at_ - cell.begin);
+    cell.size = at_ - cell.begin;
     return expect('"', "'\"' at the end of a string");
   }
 

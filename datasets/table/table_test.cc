@@ -7,6 +7,8 @@
 #include "support/dataset_plugin.h"
 #include "support/temp_folder.h"
 
+#include "cell.h"
+
 namespace plugtune::testing {
 namespace {
 
@@ -44,6 +46,15 @@ TEST(Table, ReadsQuotedCommasQuotesAndLineBreaks) {
   EXPECT_EQ(source->file_name(Split::kTest), "");
   EXPECT_EQ(source->place(Split::kTrain, 2), file + ":6");
   EXPECT_EQ(source->left_out(Split::kTrain), 1u);
+}
+
+TEST(Table, KnowsTheSizeOfACellOfMoreThanFourGigabytes) {
+  table::Cell cell;
+  cell.size = 6'000'000'000;
+  EXPECT_EQ(cell.size, 6'000'000'000U);
+  EXPECT_EQ(cell.form, table::Form::kPlain);  // beside it in the same word
+  cell.form = table::Form::kJsonNull;
+  EXPECT_EQ(cell.size, 6'000'000'000U);
 }
 
 TEST(Table, TakesNoQuotesInTsvUnlessAsked) {
