@@ -19,10 +19,13 @@ namespace {
 struct Folder {
   Folder() {
     std::error_code ignored;
-    const fs::path memory = fs::is_directory("/dev/shm", ignored) ? "/dev/shm" : fs::temp_directory_path();
-    std::string form = (memory / "plugtune-fuzz-XXXXXX").string();
-    if (::mkdtemp(form.data()) == nullptr) fail("cannot make a directory in " + memory.string());
-    path = form;
+    for (const fs::path& place : {fs::path("/dev/shm"), fs::temp_directory_path()}) {
+      std::string form = (place / "plugtune-fuzz-XXXXXX").string();
+      if (::mkdtemp(form.data()) == nullptr) continue;  // absent, or in a container that may not write there
+      path = form;
+      return;
+    }
+    fail("cannot make a directory in /dev/shm or " + fs::temp_directory_path().string());
   }
   ~Folder() {
     std::error_code ignored;

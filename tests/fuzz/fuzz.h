@@ -14,7 +14,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size);
 
 namespace plugtune::fuzz {
 
-/// A directory of this process in memory (/dev/shm where there is one), removed when the process ends.
+/// A directory of this process in memory (/dev/shm where it can be written to), removed when the process ends.
 const std::filesystem::path& folder();
 
 /// Writes `bytes` to folder() / name and returns its path; readers are tried with files because that is what they open.
