@@ -199,6 +199,16 @@ DeltaInfo read_run(Session& session, const std::string& run) {
   return info;
 }
 
+void open_base_of(Session& session, const std::string& run, const DeltaInfo& info) {
+  open_base(session);
+  if (session.opened.fingerprint != info.base_fingerprint) {
+    throw Error(fmt::format(
+        "{}: was trained on another base: {} has fingerprint {:.12}, the delta names {:.12}; a delta belongs to "
+        "exactly the weights that it was trained on",
+        run, session.experiment.model.path, session.opened.fingerprint, info.base_fingerprint));
+  }
+}
+
 void attach_strategies(Session& session, const DeltaInfo& info) {
   attach_strategies(session, [&](const std::string& path) {
     for (const DeltaInfo::Source& source : info.sources) {
@@ -218,13 +228,7 @@ Session open_run(const std::string& run, const plugin::SearchPath& search) {
   Session session;
   session.search = search;
   const DeltaInfo info = read_run(session, run);
-  open_base(session);
-  if (session.opened.fingerprint != info.base_fingerprint) {
-    throw Error(fmt::format(
-        "{}: was trained on another base: {} has fingerprint {:.12}, the delta names {:.12}; a delta belongs to "
-        "exactly the weights that it was trained on",
-        run, session.experiment.model.path, session.opened.fingerprint, info.base_fingerprint));
-  }
+  open_base_of(session, run, info);
   attach_strategies(session, info);
   load_values(session, run);
   return session;

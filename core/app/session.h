@@ -52,6 +52,8 @@ void attach_strategies(Session& session, const experiment::OpenRun& open_source)
 
 /// The stages of open_run(), for several runs on one model: experiment and task, nothing opened yet;
 experiment::DeltaInfo read_run(Session& session, const std::string& run);
+/// model and tokenizer, which must be those that the run was trained on;
+void open_base_of(Session& session, const std::string& run, const experiment::DeltaInfo& info);
 /// the run's strategies on the model that the session has;
 void attach_strategies(Session& session, const experiment::DeltaInfo& info);
 /// and what training changed.

@@ -62,13 +62,7 @@ void add_run(SeveralRuns& runs, const std::string& run, const plugin::SearchPath
   session.search = search;
   const experiment::DeltaInfo info = read_run(session, run);
   if (runs.sessions.empty()) {
-    open_base(session);
-    if (session.opened.fingerprint != info.base_fingerprint) {
-      throw Error(fmt::format(
-          "{}: was trained on another base: {} has fingerprint {:.12}, the delta names {:.12}; a delta belongs to "
-          "exactly the weights that it was trained on",
-          run, session.experiment.model.path, session.opened.fingerprint, info.base_fingerprint));
-    }
+    open_base_of(session, run, info);
     runs.base = std::make_unique<model::SharedBase>(session.opened.bert);
   } else {
     check_same_base(runs, session, run, info.base_fingerprint);
