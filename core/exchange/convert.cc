@@ -11,12 +11,6 @@
 namespace plugtune::exchange {
 namespace {
 
-std::string text_of(const ConfigNode& config, const std::string& key) {
-  const ConfigNode* node = config.find(key);
-  const auto* text = node == nullptr ? nullptr : std::get_if<std::string>(&node->value);
-  return text == nullptr ? "" : *text;
-}
-
 Error unread_error(const std::string& subject, const std::vector<std::string>& names) {
   return Error(fmt::format("{}: {} tensor{} no part of this method: {}; the file is not what its configuration says",
                            subject, names.size(), names.size() == 1 ? " is" : "s are",
@@ -41,9 +35,9 @@ std::vector<Converter> find_converters(const plugin::SearchPath& search) {
 }
 
 std::string method_text(const ForeignAdapter& adapter) {
-  if (adapter.format == "peft") return "peft_type " + text_of(adapter.config, "peft_type");
+  if (adapter.format == "peft") return "peft_type " + text_at(adapter.config, "peft_type");
   if (!adapter.members.empty()) return "a fusion";
-  if (const std::string architecture = text_of(adapter.config, "architecture"); !architecture.empty())
+  if (const std::string architecture = text_at(adapter.config, "architecture"); !architecture.empty())
     return "architecture " + architecture;
   return adapter.format == "hf" ? "a model" : "a bottleneck";
 }

@@ -65,7 +65,7 @@ Bert::~Bert() = default;
 
 bool Bert::may_compute_first_rows_only() const {
   const BertLayer& last = *encoder_->layers.back();
-  return first_rows_allowed_ && trunk_->bare() && encoder_->bare() && last.bare() && last.attention->row_wise() &&
+  return first_rows_allowed_ && trunk_->bare() && encoder_->row_wise() && last.bare() && last.attention->row_wise() &&
          last.after_attention->row_wise() && last.after_ffn->row_wise() && head_->row_wise();
 }
 

@@ -297,8 +297,8 @@ TEST(AdapterExchange, RefusesToWriteWhatThereIsNoFormFor) {
   MethodDelta damaged = delta;
   damaged.tensors.pop_back();
   EXPECT_EQ(error_of([&] { exchange.write(damaged, "adapterhub", "x", tiny_base()); }),
-            "the delta has no tensor 'encoder.layer.1.output.LayerNorm.adapter.bottleneck.up_bias', as the settings of "
-            "its adapter say; it is damaged");
+            "the delta has no tensor 'encoder.layer.1.output.LayerNorm.adapter.bottleneck.up_bias', as its settings "
+            "say; it is damaged");
 }
 
 }  // namespace

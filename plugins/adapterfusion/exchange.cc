@@ -191,12 +191,6 @@ std::vector<std::string> member_names(const std::vector<SourceRun>& runs, const 
   return names;
 }
 
-const Tensor& delta_tensor(const Named& delta, const std::string& key) {
-  const auto at = std::ranges::find_if(delta, [&](const auto& entry) { return entry.first == key; });
-  if (at != delta.end()) return at->second;
-  throw Error("the delta has no tensor '" + key + "', as the settings of its fusion say; it is damaged");
-}
-
 ConfigNode library_config(const ConfigView& settings, const FusionOptions& options, double model_dropout,
                           std::vector<std::string>& notes) {
   ConfigNode config{ConfigNode::Table{}};
@@ -311,7 +305,7 @@ ForeignAdapter FusionExchange::write(const MethodDelta& delta, const std::string
   const AdapterSettings last{ConfigView(runs.back().methods.front().settings)};
   for (const auto& [place, is_used] : library_places(last, base.info.layers)) {
     for (const TensorName& entry : fusion_tensors(options, base.info.hidden_size)) {
-      const Tensor tensor = is_used ? delta_tensor(delta.tensors, place + kNorm + "." + patch + "." + entry.ours)
+      const Tensor tensor = is_used ? delta.tensor(place + kNorm + "." + patch + "." + entry.ours)
                                     : torch::zeros(entry.shape);
       fusion.tensors.emplace_back(fusion_prefix(place, fusion.name) + entry.theirs, tensor);
     }

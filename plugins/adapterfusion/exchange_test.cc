@@ -296,8 +296,8 @@ TEST(FusionExchange, RefusesToWriteWhatThereIsNoFormFor) {
   std::erase_if(delta.tensors,
                 [](const auto& entry) { return entry.first.ends_with("1.output.LayerNorm.adapterfusion.key_bias"); });
   EXPECT_EQ(error_of([&] { FusionExchange().write(delta, "adapterhub", "x", tiny_base()); }),
-            "the delta has no tensor 'encoder.layer.1.output.LayerNorm.adapterfusion.key_bias', as the settings of its "
-            "fusion say; it is damaged");
+            "the delta has no tensor 'encoder.layer.1.output.LayerNorm.adapterfusion.key_bias', as its settings "
+            "say; it is damaged");
 }
 
 }  // namespace

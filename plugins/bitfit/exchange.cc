@@ -13,19 +13,6 @@ namespace {
 constexpr const char* kConfigFile = "adapter_config.json";
 constexpr const char* kParameters[] = {"weight", "bias"};
 
-std::string text_of(const ForeignAdapter& adapter, const std::string& key) {
-  const ConfigNode* node = adapter.config.find(key);
-  const auto* text = node == nullptr ? nullptr : std::get_if<std::string>(&node->value);
-  return text == nullptr ? "" : *text;
-}
-
-ConfigNode array_of(const std::vector<std::string>& texts) {
-  ConfigNode::Array array;
-  for (const std::string& text : texts)
-    array.push_back({text});
-  return {array};
-}
-
 std::vector<std::string> all_layer_norms(const ModelInfo& info) {
   std::vector<std::string> paths = {"embeddings.LayerNorm"};
   for (int64_t layer = 0; layer < info.layers; ++layer) {
@@ -60,7 +47,7 @@ std::string foreign_key(const std::string& path, const char* parameter) {
 }  // namespace
 
 bool BitFitExchange::reads(const ForeignAdapter& adapter) const {
-  return adapter.format == "peft" && text_of(adapter, "peft_type") == "LN_TUNING";
+  return adapter.format == "peft" && text_at(adapter.config, "peft_type") == "LN_TUNING";
 }
 
 MethodDelta BitFitExchange::read(ForeignAdapter& adapter, ForeignTensors& tensors, const ExchangeBase& base) const {

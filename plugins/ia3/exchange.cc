@@ -12,19 +12,6 @@ namespace {
 
 constexpr const char* kConfigFile = "adapter_config.json";
 
-std::string text_of(const ForeignAdapter& adapter, const std::string& key) {
-  const ConfigNode* node = adapter.config.find(key);
-  const auto* text = node == nullptr ? nullptr : std::get_if<std::string>(&node->value);
-  return text == nullptr ? "" : *text;
-}
-
-ConfigNode array_of(const std::vector<std::string>& texts) {
-  ConfigNode::Array array;
-  for (const std::string& text : texts)
-    array.push_back({text});
-  return {array};
-}
-
 /// The delta of places whose factors `take` reads, and the settings that select them.
 template <class Take>
 MethodDelta delta_of(const std::vector<Place>& chosen, const ModelInfo& info, const std::string& convention,
@@ -235,9 +222,9 @@ ForeignAdapter write_hub(const Factors& factors, const std::string& name, const 
 }  // namespace
 
 bool Ia3Exchange::reads(const ForeignAdapter& adapter) const {
-  if (adapter.format == "peft") return text_of(adapter, "peft_type") == "IA3";
-  return adapter.format == "adapterhub" && text_of(adapter, "architecture") == "lora" &&
-         text_of(adapter, "composition_mode") == "scale";
+  if (adapter.format == "peft") return text_at(adapter.config, "peft_type") == "IA3";
+  return adapter.format == "adapterhub" && text_at(adapter.config, "architecture") == "lora" &&
+         text_at(adapter.config, "composition_mode") == "scale";
 }
 
 MethodDelta Ia3Exchange::read(ForeignAdapter& adapter, ForeignTensors& tensors, const ExchangeBase& base) const {

@@ -189,15 +189,15 @@ void set_targets(ConfigNode& settings, const std::vector<Run>& runs, const std::
   const bool is_same = std::ranges::all_of(sites, [&](const BertSite& site) { return runs.front().has(site); }) &&
                        sites.size() == runs.front().delta.chosen.size();
   if (is_same) {
-    settings.set("targets", strings_node(first.targets));
+    settings.set("targets", array_of(first.targets));
     settings.set("layers", text_node(first.layers));
-    settings.set("exclude", strings_node(first.exclude.targets()));
+    settings.set("exclude", array_of(first.exclude.targets()));
     return;
   }
   std::vector<std::string> paths;
   for (const BertSite& site : sites)
     paths.push_back(site.info.path);
-  settings.set("targets", strings_node(paths));
+  settings.set("targets", array_of(paths));
 }
 
 /// alpha = rank everywhere: a scale of 1.

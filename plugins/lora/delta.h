@@ -27,7 +27,6 @@ struct LoraDelta {
 /// 8 instead of 8.0: how the libraries write an alpha.
 ConfigNode number_node(double number);
 ConfigNode text_node(const std::string& text);
-ConfigNode strings_node(const std::vector<std::string>& strings);
 ConfigNode integers_node(const std::vector<int64_t>& numbers);
 /// What becomes null.
 ConfigNode null_node();

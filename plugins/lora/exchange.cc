@@ -8,12 +8,6 @@
 namespace plugtune::lora {
 namespace {
 
-std::string text_of(const ConfigNode& config, const std::string& key) {
-  const ConfigNode* node = config.find(key);
-  const auto* text = node == nullptr ? nullptr : std::get_if<std::string>(&node->value);
-  return text == nullptr ? "" : *text;
-}
-
 ConfigView view_of(const ConfigNode& settings) {
   return ConfigView(settings, {.subject = "strategy", .owner = "strategy 'lora'", .file = "", .open_run = {}});
 }
@@ -21,10 +15,10 @@ ConfigView view_of(const ConfigNode& settings) {
 }  // namespace
 
 bool LoraExchange::reads(const ForeignAdapter& adapter) const {
-  if (adapter.format == "peft") return text_of(adapter.config, "peft_type") == "LORA";
+  if (adapter.format == "peft") return text_at(adapter.config, "peft_type") == "LORA";
   // (IA)^3 there is LoRA's configuration with another composition.
-  return adapter.format == "adapterhub" && text_of(adapter.config, "architecture") == "lora" &&
-         text_of(adapter.config, "composition_mode") != "scale";
+  return adapter.format == "adapterhub" && text_at(adapter.config, "architecture") == "lora" &&
+         text_at(adapter.config, "composition_mode") != "scale";
 }
 
 MethodDelta LoraExchange::read(ForeignAdapter& adapter, ForeignTensors& tensors, const ExchangeBase& base) const {
@@ -77,13 +71,6 @@ ConfigNode number_node(double number) {
 }
 
 ConfigNode text_node(const std::string& text) { return {text}; }
-
-ConfigNode strings_node(const std::vector<std::string>& strings) {
-  ConfigNode::Array array;
-  for (const std::string& string : strings)
-    array.push_back({string});
-  return {array};
-}
 
 ConfigNode integers_node(const std::vector<int64_t>& numbers) {
   ConfigNode::Array array;

@@ -143,7 +143,7 @@ MethodDelta read_adapterhub(ForeignAdapter& adapter, ForeignTensors& tensors, co
   reject_unknown_fields(config, adapter.config, {"init_weights", "init_weights_seed", "dtype"});
 
   MethodDelta delta{.settings = {ConfigNode::Table{}}, .tensors = {}, .sources = {}};
-  delta.settings.set("targets", strings_node(targets));
+  delta.settings.set("targets", array_of(targets));
   if (!layers.empty()) delta.settings.set("layers", text_node(layers));
   delta.settings.set("rank", {rank});
   delta.settings.set("alpha", number_node(alpha));
@@ -184,7 +184,7 @@ ForeignAdapter write_adapterhub(const MethodDelta& method, const std::string& na
   const double rank = static_cast<double>(options.rank);
   config.set("alpha", number_node(options.rank_stabilized ? options.alpha * std::sqrt(rank) : options.alpha));
   config.set("architecture", text_node("lora"));
-  config.set("attn_matrices", strings_node(matrices.empty() ? std::vector<std::string>{"q", "v"} : matrices));
+  config.set("attn_matrices", array_of(matrices.empty() ? std::vector<std::string>{"q", "v"} : matrices));
   config.set("composition_mode", text_node("add"));
   config.set("dropout", {options.dropout});
   config.set("dtype", null_node());

@@ -163,20 +163,20 @@ bool mean(const ConfigNode& settings, const std::vector<BertSite>& sites, const 
 ConfigNode targets_settings(const PeftModules& modules, const std::vector<BertSite>& sites,
                             const std::vector<BertSite>& chosen, int64_t layers) {
   ConfigNode settings{ConfigNode::Table{}};
-  settings.set("targets", strings_node(targets_of(modules.targets, sites)));
+  settings.set("targets", array_of(targets_of(modules.targets, sites)));
   std::vector<std::string> kept;
   for (const int64_t layer : modules.layers)
     if (layer < layers) kept.push_back(std::to_string(layer));
   if (!kept.empty()) settings.set("layers", text_node(join(kept, ",")));
   const std::vector<std::string> excluded = targets_of(modules.exclude, sites);
-  if (!excluded.empty()) settings.set("exclude", strings_node(excluded));
+  if (!excluded.empty()) settings.set("exclude", array_of(excluded));
   if (mean(settings, sites, chosen)) return settings;
 
   std::vector<std::string> paths;
   for (const BertSite& site : chosen)
     paths.push_back(site.info.path);
   ConfigNode by_path{ConfigNode::Table{}};
-  by_path.set("targets", strings_node(paths));
+  by_path.set("targets", array_of(paths));
   return by_path;
 }
 

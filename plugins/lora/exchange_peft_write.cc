@@ -68,7 +68,7 @@ ConfigNode patterns_node(const SiteNumbers& numbers, double fallback, const std:
 }
 
 ConfigNode names_node(const ModuleNames& names) {
-  return names.empty() ? null_node() : names.regex.empty() ? strings_node(names.list) : text_node(names.regex);
+  return names.empty() ? null_node() : names.regex.empty() ? array_of(names.list) : text_node(names.regex);
 }
 
 ConfigNode config_of(const LoraDelta& delta, int64_t layers) {
@@ -86,7 +86,7 @@ ConfigNode config_of(const LoraDelta& delta, int64_t layers) {
   config.set("loftq_config", {ConfigNode::Table{}});
   config.set("inference_mode", {true});
   config.set("megatron_core", text_node("megatron.core"));
-  config.set("modules_to_save", strings_node({"classifier", "score"}));
+  config.set("modules_to_save", array_of({"classifier", "score"}));
   config.set("peft_type", text_node("LORA"));
   config.set("peft_version", text_node("0.21.2"));
   config.set("qalora_group_size", {int64_t{16}});

@@ -166,14 +166,12 @@ TEST(Lora, CountsOfTheMultilingualModel) {
   EXPECT_EQ(testing::trainable_count(model), 294912);
 }
 
-TEST(Lora, TwoOfThemNeedTwoNames) {
+TEST(Lora, TheSecondOfTwoGetsANumber) {
   const auto model = tuned({});
-  EXPECT_EQ(error_of([&] { make_strategy()->apply(*model); }),
-            "encoder.layer.0.attention.self.query: there is a patch or a parameter named 'lora' already; when a method "
-            "is applied "
-            "twice, give the second another name (`name = ...`)");
-  make_strategy({{"name", "second"}})->apply(*model);
-  EXPECT_EQ(model->patched_sites().front(), "encoder.layer.0.attention.self.query: lora, second");
+  make_strategy()->apply(*model);
+  make_strategy({{"name", "other"}})->apply(*model);
+  EXPECT_EQ(model->patched_sites().front(), "encoder.layer.0.attention.self.query: lora, lora_2, other");
+  EXPECT_EQ(model->linear(Role::kQuery, 0).asked_names(), (std::vector<std::string>{"lora", "lora", "other"}));
 }
 
 TEST(Lora, SaysWhatIsWrongWithItsSettings) {

@@ -2,7 +2,6 @@
 #include "exchange.h"
 
 #include <algorithm>
-#include <map>
 
 #include "settings.h"
 
@@ -11,21 +10,6 @@ namespace {
 
 constexpr const char* kConfigFile = "adapter_config.json";
 constexpr const char* kRows = "prompt_embeddings";
-
-std::string text_of(const ForeignAdapter& adapter, const std::string& key) {
-  const ConfigNode* node = adapter.config.find(key);
-  const auto* text = node == nullptr ? nullptr : std::get_if<std::string>(&node->value);
-  return text == nullptr ? "" : *text;
-}
-
-/// A whole number that a file must have, equal to the base's.
-void check_measure(const ConfigView& config, const std::string& key, int64_t of_base) {
-  const int64_t value = config.integer(key, of_base);
-  if (value != of_base) {
-    config.problem(key, "is " + std::to_string(value) + ", but the base has " + std::to_string(of_base) +
-                            "; the file belongs to another model");
-  }
-}
 
 std::string patch_of(int64_t layer, const std::string& name) {
   return "encoder.layer." + std::to_string(layer) + ".attention.self." + name + ".";
@@ -125,49 +109,35 @@ MethodDelta read_hub(ForeignAdapter& adapter, ForeignTensors& tensors, const Mod
   return delta;
 }
 
-/// A delta's tensors by key, to be taken one by one.
-class DeltaTensors {
- public:
-  explicit DeltaTensors(const MethodDelta& delta) : tensors_(delta.tensors.begin(), delta.tensors.end()) {}
-  Tensor at(const std::string& key) const {
-    const auto at = tensors_.find(key);
-    if (at == tensors_.end()) throw Error("prefix: the run has no tensor '" + key + "'");
-    return at->second;
-  }
-
- private:
-  std::map<std::string, Tensor> tensors_;
-};
-
 /// (2 L H, bottleneck) and (2 L H) of the network's second layer.
-std::pair<Tensor, Tensor> second_layer(const DeltaTensors& tensors, const PrefixSettings& settings,
+std::pair<Tensor, Tensor> second_layer(const MethodDelta& delta, const PrefixSettings& settings,
                                        const std::vector<int64_t>& layers) {
   std::vector<Tensor> weights, biases;
   for (const int64_t layer : layers) {
-    weights.push_back(tensors.at(patch_of(layer, settings.name) + "up_weight"));
-    biases.push_back(tensors.at(patch_of(layer, settings.name) + "up_bias"));
+    weights.push_back(delta.tensor(patch_of(layer, settings.name) + "up_weight"));
+    biases.push_back(delta.tensor(patch_of(layer, settings.name) + "up_bias"));
   }
   return {torch::cat(weights), torch::cat(biases)};
 }
 
 /// What the layers' attention gets.  (n, 2 L H)
-Tensor rows_of(const DeltaTensors& tensors, const PrefixSettings& settings, const std::vector<int64_t>& layers) {
+Tensor rows_of(const MethodDelta& delta, const PrefixSettings& settings, const std::vector<int64_t>& layers) {
   if (settings.flat) {
     std::vector<Tensor> rows;
     for (const int64_t layer : layers) {
-      rows.push_back(tensors.at(patch_of(layer, settings.name) + "keys"));
-      rows.push_back(tensors.at(patch_of(layer, settings.name) + "values"));
+      rows.push_back(delta.tensor(patch_of(layer, settings.name) + "keys"));
+      rows.push_back(delta.tensor(patch_of(layer, settings.name) + "values"));
     }
     return torch::cat(rows, 1);
   }
   const std::string network = patch_of(layers.front(), settings.name) + "network.";
   const Tensor inner = activation(settings.non_linearity)(torch::linear(
-      tensors.at(network + "wte"), tensors.at(network + "down_weight"), tensors.at(network + "down_bias")));
-  const auto [weight, bias] = second_layer(tensors, settings, layers);
+      delta.tensor(network + "wte"), delta.tensor(network + "down_weight"), delta.tensor(network + "down_bias")));
+  const auto [weight, bias] = second_layer(delta, settings, layers);
   return torch::linear(inner, weight, bias);
 }
 
-ForeignAdapter write_peft(const DeltaTensors& tensors, const PrefixSettings& settings, const ModelInfo& info) {
+ForeignAdapter write_peft(const MethodDelta& delta, const PrefixSettings& settings, const ModelInfo& info) {
   if (!settings.shift_positions) {
     throw Error(
         "prefix: peft gives the prefix the first " + std::to_string(settings.prefix_length) +
@@ -198,11 +168,11 @@ ForeignAdapter write_peft(const DeltaTensors& tensors, const PrefixSettings& set
   }
   if (settings.dropout > 0)
     adapter.notes.emplace_back("peft has no dropout of the prefix: trained on there, it has none");
-  adapter.tensors.emplace_back(kRows, rows_of(tensors, settings, settings.layers(info)));
+  adapter.tensors.emplace_back(kRows, rows_of(delta, settings, settings.layers(info)));
   return adapter;
 }
 
-ForeignAdapter write_hub(const DeltaTensors& tensors, const PrefixSettings& settings, const std::string& name,
+ForeignAdapter write_hub(const MethodDelta& delta, const PrefixSettings& settings, const std::string& name,
                          const ModelInfo& info) {
   if (settings.shift_positions) {
     throw Error("prefix: AdapterHub's library leaves the positions alone and this prefix was trained with the first " +
@@ -228,14 +198,14 @@ ForeignAdapter write_hub(const DeltaTensors& tensors, const PrefixSettings& sett
   const std::vector<int64_t> layers = settings.layers(info);
   const std::string prefix = hub_prefix(name);
   if (settings.flat) {
-    adapter.tensors.emplace_back(prefix + "control_trans", rows_of(tensors, settings, layers).reshape({-1}));
+    adapter.tensors.emplace_back(prefix + "control_trans", rows_of(delta, settings, layers).reshape({-1}));
     return adapter;
   }
   const std::string network = patch_of(layers.front(), settings.name) + "network.";
-  const auto [weight, bias] = second_layer(tensors, settings, layers);
-  adapter.tensors.emplace_back(prefix + "wte.weight", tensors.at(network + "wte"));
-  adapter.tensors.emplace_back(prefix + "control_trans.0.weight", tensors.at(network + "down_weight"));
-  adapter.tensors.emplace_back(prefix + "control_trans.0.bias", tensors.at(network + "down_bias"));
+  const auto [weight, bias] = second_layer(delta, settings, layers);
+  adapter.tensors.emplace_back(prefix + "wte.weight", delta.tensor(network + "wte"));
+  adapter.tensors.emplace_back(prefix + "control_trans.0.weight", delta.tensor(network + "down_weight"));
+  adapter.tensors.emplace_back(prefix + "control_trans.0.bias", delta.tensor(network + "down_bias"));
   adapter.tensors.emplace_back(prefix + "control_trans.2.weight", weight);
   adapter.tensors.emplace_back(prefix + "control_trans.2.bias", bias);
   return adapter;
@@ -244,8 +214,8 @@ ForeignAdapter write_hub(const DeltaTensors& tensors, const PrefixSettings& sett
 }  // namespace
 
 bool PrefixExchange::reads(const ForeignAdapter& adapter) const {
-  if (adapter.format == "peft") return text_of(adapter, "peft_type") == "PREFIX_TUNING";
-  return adapter.format == "adapterhub" && text_of(adapter, "architecture") == "prefix_tuning";
+  if (adapter.format == "peft") return text_at(adapter.config, "peft_type") == "PREFIX_TUNING";
+  return adapter.format == "adapterhub" && text_at(adapter.config, "architecture") == "prefix_tuning";
 }
 
 MethodDelta PrefixExchange::read(ForeignAdapter& adapter, ForeignTensors& tensors, const ExchangeBase& base) const {
@@ -255,8 +225,7 @@ MethodDelta PrefixExchange::read(ForeignAdapter& adapter, ForeignTensors& tensor
 ForeignAdapter PrefixExchange::write(const MethodDelta& delta, const std::string& format, const std::string& name,
                                      const ExchangeBase& base) const {
   const PrefixSettings settings(ConfigView(delta.settings, {"strategy", "strategy 'prefix'", "", {}}));
-  const DeltaTensors tensors(delta);
-  return format == "peft" ? write_peft(tensors, settings, base.info) : write_hub(tensors, settings, name, base.info);
+  return format == "peft" ? write_peft(delta, settings, base.info) : write_hub(delta, settings, name, base.info);
 }
 
 }  // namespace plugtune::prefix

@@ -195,7 +195,7 @@ TEST(Prefix, RefusesToWriteWhatALibraryCannotSay) {
   for (const auto& [settings, format, text] : cases)
     EXPECT_EQ(error_of_writing(settings, fresh_delta(settings), format), text);
   EXPECT_EQ(error_of_writing({{"prefix_length", 3}}, {}, "adapterhub"),
-            "prefix: the run has no tensor 'encoder.layer.0.attention.self.prefix.keys'");
+            "the delta has no tensor 'encoder.layer.0.attention.self.prefix.keys', as its settings say; it is damaged");
 }
 
 }  // namespace

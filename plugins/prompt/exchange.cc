@@ -11,21 +11,6 @@ namespace {
 constexpr const char* kConfigFile = "adapter_config.json";
 constexpr const char* kVectors = "prompt_embeddings";
 
-std::string text_of(const ForeignAdapter& adapter, const std::string& key) {
-  const ConfigNode* node = adapter.config.find(key);
-  const auto* text = node == nullptr ? nullptr : std::get_if<std::string>(&node->value);
-  return text == nullptr ? "" : *text;
-}
-
-/// A whole number that a file must have, equal to the base's.
-void check_measure(const ConfigView& config, const std::string& key, int64_t of_base) {
-  const int64_t value = config.integer(key, of_base);
-  if (value != of_base) {
-    config.problem(key, "is " + std::to_string(value) + ", but the base has " + std::to_string(of_base) +
-                            "; the file belongs to another model");
-  }
-}
-
 MethodDelta read_peft(ForeignAdapter& adapter, ForeignTensors& tensors, const ModelInfo& info) {
   const ConfigView config(adapter.config, {kConfigFile, "peft's prompt tuning", "", {}});
   const int64_t length = config.integer("num_virtual_tokens", 0, /*min=*/1);
@@ -70,9 +55,7 @@ MethodDelta read_hub(ForeignAdapter& adapter, ForeignTensors& tensors, const Mod
 
 Tensor vectors_of(const MethodDelta& delta, const PromptSettings& settings) {
   const std::string key = site_of(settings) + "." + settings.name + ".vectors";
-  const auto at = std::ranges::find(delta.tensors, key, &std::pair<std::string, Tensor>::first);
-  if (at == delta.tensors.end()) throw Error("prompt: the run has no tensor '" + key + "'");
-  return at->second;
+  return delta.tensor(key);
 }
 
 ForeignAdapter write_peft(const Tensor& vectors, const PromptSettings& settings, const ModelInfo& info) {
@@ -124,8 +107,8 @@ ForeignAdapter write_hub(const Tensor& vectors, const PromptSettings& settings, 
 }  // namespace
 
 bool PromptExchange::reads(const ForeignAdapter& adapter) const {
-  if (adapter.format == "peft") return text_of(adapter, "peft_type") == "PROMPT_TUNING";
-  return adapter.format == "adapterhub" && text_of(adapter, "architecture") == "prompt_tuning";
+  if (adapter.format == "peft") return text_at(adapter.config, "peft_type") == "PROMPT_TUNING";
+  return adapter.format == "adapterhub" && text_at(adapter.config, "architecture") == "prompt_tuning";
 }
 
 MethodDelta PromptExchange::read(ForeignAdapter& adapter, ForeignTensors& tensors, const ExchangeBase& base) const {

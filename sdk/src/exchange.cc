@@ -46,6 +46,38 @@ std::string value_text(const ConfigNode& node) {
 
 Exchange::~Exchange() = default;
 
+const Tensor& MethodDelta::tensor(const std::string& key) const {
+  const auto at = std::ranges::find(tensors, key, &std::pair<std::string, Tensor>::first);
+  if (at == tensors.end()) throw Error("the delta has no tensor '" + key + "', as its settings say; it is damaged");
+  return at->second;
+}
+
+std::string text_at(const ConfigNode& config, const std::string& key) {
+  const ConfigNode* node = config.find(key);
+  const auto* text = node == nullptr ? nullptr : std::get_if<std::string>(&node->value);
+  return text == nullptr ? "" : *text;
+}
+
+bool is_true_at(const ConfigNode& config, const std::string& key) {
+  const ConfigNode* node = config.find(key);
+  const auto* flag = node == nullptr ? nullptr : std::get_if<bool>(&node->value);
+  return flag != nullptr && *flag;
+}
+
+ConfigNode array_of(const std::vector<std::string>& texts) {
+  ConfigNode::Array array;
+  for (const std::string& text : texts)
+    array.push_back({text});
+  return {std::move(array)};
+}
+
+void check_measure(const ConfigView& config, const std::string& key, int64_t of_base) {
+  const int64_t value = config.integer(key, of_base);
+  if (value == of_base) return;
+  config.problem(key, "is " + std::to_string(value) + ", but the base has " + std::to_string(of_base) +
+                          "; the file belongs to another model");
+}
+
 ForeignTensors::ForeignTensors(std::string subject, const std::vector<std::pair<std::string, Tensor>>& tensors)
     : subject_(std::move(subject)),
       tensors_(tensors),

@@ -13,7 +13,7 @@ inline namespace v1 {
 const char* role_name(Role role) noexcept {
   static constexpr const char* kNames[] = {"",          "query",          "key",    "value",      "attention_output",
                                            "ffn_up",    "ffn_down",       "pooler", "classifier", "after_attention",
-                                           "after_ffn", "word_embeddings"};
+                                           "after_ffn", "word_embeddings", "transform", "decoder"};
   return kNames[static_cast<int32_t>(role)];
 }
 
@@ -64,12 +64,15 @@ void Site<In>::attach(const std::string& name, std::shared_ptr<Patch<In>> patch)
   if (name.empty() || name.find('.') != std::string::npos) {
     throw Error(info_.path + ": a patch's name must be neither empty nor have a '.', got '" + name + "'");
   }
-  if (named_parameters(false).contains(name) || named_children().contains(name)) {
-    throw Error(info_.path + ": there is a patch or a parameter named '" + name +
-                "' already; when a method is applied twice, give the second another name (`name = ...`)");
-  }
-  register_module(name, patch);
-  patches_.emplace_back(name, std::move(patch));
+  const auto is_taken = [&](const std::string& key) {
+    return named_parameters(false).contains(key) || named_children().contains(key);
+  };
+  std::string free = name;
+  for (int number = 2; is_taken(free); ++number)
+    free = name + "_" + std::to_string(number);
+  register_module(free, patch);
+  patches_.emplace_back(free, std::move(patch));
+  asked_names_.push_back(name);
 }
 
 template <class In>
@@ -77,6 +80,7 @@ void Site<In>::detach(const std::string& name) {
   const auto at =
       std::find_if(patches_.begin(), patches_.end(), [&](const auto& patch) { return patch.first == name; });
   if (at == patches_.end()) throw Error(info_.path + ": has no patch named '" + name + "'");
+  asked_names_.erase(asked_names_.begin() + (at - patches_.begin()));
   patches_.erase(at);
   unregister_module(name);
 }
@@ -106,6 +110,14 @@ LinearSite::LinearSite(SiteInfo info, int64_t in_features, int64_t out_features)
       out_features_(out_features) {
   weight = register_parameter("weight", torch::zeros({out_features, in_features}));
   bias = register_parameter("bias", torch::zeros({out_features}));
+}
+LinearSite::LinearSite(SiteInfo info, Tensor tied_weight)
+    : Site<Tensor>(std::move(info)),
+      weight(std::move(tied_weight)),
+      in_features_(weight.size(1)),
+      out_features_(weight.size(0)),
+      is_tied_(true) {
+  bias = register_parameter("bias", torch::zeros({out_features_}));
 }
 LinearSite::~LinearSite() = default;
 Tensor LinearSite::base(const Tensor& x) { return torch::linear(x, weight, bias); }

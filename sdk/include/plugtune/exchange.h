@@ -32,6 +32,9 @@ struct PLUGTUNE_API MethodDelta {
   std::vector<std::pair<std::string, Tensor>> tensors;
   /// Runs that the method starts from (`sources` of a fusion), in the order in which its settings name them.
   std::vector<std::pair<std::string, SourceRun>> sources;
+
+  /// Throws Error when the delta does not hold it.
+  const Tensor& tensor(const std::string& key) const;
 };
 
 /// One adapter of another library as values.
@@ -90,6 +93,14 @@ class PLUGTUNE_API Exchange {
   virtual ForeignAdapter write(const MethodDelta& delta, const std::string& format, const std::string& name,
                                const ExchangeBase& base) const = 0;
 };
+
+/// A field of a foreign configuration that is a text, else "".
+PLUGTUNE_API std::string text_at(const ConfigNode& config, const std::string& key);
+/// Whether a field is there and true.
+PLUGTUNE_API bool is_true_at(const ConfigNode& config, const std::string& key);
+PLUGTUNE_API ConfigNode array_of(const std::vector<std::string>& texts);
+/// Reads a measure of the model that a file repeats, and notes a problem when the base has another.
+PLUGTUNE_API void check_measure(const ConfigView& config, const std::string& key, int64_t of_base);
 
 /// Refuses fields of a foreign configuration that were not read from `view`, are not in `ignored` (fields that describe and do not
 /// compute), and are not off (false, 0, "", an empty table or array). Throws Error with these and all problems of `view`.

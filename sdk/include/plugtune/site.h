@@ -15,8 +15,9 @@
 namespace plugtune {
 inline namespace v1 {
 
-/// What a site is for, in the words of `targets = [...]`. Linear sites: kQuery..kClassifier; junctions: kAfterAttention,
-/// kAfterFfn; the word embedding: kWordEmbeddings. kNone: sites that are alone of their kind (trunk, encoder, ...).
+/// What a site is for, in the words of `targets = [...]`. Linear sites: kQuery..kClassifier, and of a masked-LM head kTransform
+/// and kDecoder; junctions: kAfterAttention, kAfterFfn; the word embedding: kWordEmbeddings. kNone: sites that are alone of their
+/// kind (trunk, encoder, ...).
 enum class Role : int32_t {
   kNone = 0,
   kQuery = 1,
@@ -30,6 +31,8 @@ enum class Role : int32_t {
   kAfterAttention,
   kAfterFfn,
   kWordEmbeddings,
+  kTransform,  ///< of a masked-LM head: (H, H)
+  kDecoder,    ///< of a masked-LM head: (V, H), its weight is the word embedding's
 };
 
 /// "query", "attention_output", ...; "" for kNone.
@@ -80,7 +83,8 @@ class PLUGTUNE_API Patch : public torch::nn::Module {
   Patch();
   ~Patch() override;
   virtual Tensor forward(const In& in, const Next<In>& next) = 0;
-  /// True: each output row depends on its own input row alone, so the host may hand over fewer rows.
+  /// True: each output row depends on its own input row alone, so the host may hand over fewer rows. Of an EncoderPatch: it
+  /// changes the rows that go in, each by itself, and returns what next() returned, which may have first rows only.
   virtual bool row_wise() const;
 };
 
@@ -94,7 +98,8 @@ class PLUGTUNE_API Site : public torch::nn::Module {
   Tensor forward(const In& in) { return patches_.empty() ? base(in) : run(in, patches_.size()); }
 
   /// Wraps the span once more; the patch attached last is outermost. `name` becomes part of every delta key
-  /// (`<path>.<name>.<parameter>`). Throws Error if the name is empty, has a '.' or is taken.
+  /// (`<path>.<name>.<parameter>`); where it is taken, as by the same method in a stack, "_2", "_3", ... is added to it.
+  /// Throws Error if the name is empty or has a '.'.
   void attach(const std::string& name, std::shared_ptr<Patch<In>> patch);
   /// Removes a patch, for merging. Throws Error if there is none of that name.
   void detach(const std::string& name);
@@ -105,6 +110,8 @@ class PLUGTUNE_API Site : public torch::nn::Module {
   const SiteInfo& info() const noexcept { return info_; }
   /// Innermost first.
   const std::vector<std::pair<std::string, std::shared_ptr<Patch<In>>>>& patches() const noexcept { return patches_; }
+  /// What attach() was asked to call each of patches().
+  const std::vector<std::string>& asked_names() const noexcept { return asked_names_; }
 
  protected:
   /// What the pretrained encoder computes here. Implemented by the host.
@@ -116,6 +123,7 @@ class PLUGTUNE_API Site : public torch::nn::Module {
 
   SiteInfo info_;
   std::vector<std::pair<std::string, std::shared_ptr<Patch<In>>>> patches_;
+  std::vector<std::string> asked_names_;
 };
 
 }  // namespace v1

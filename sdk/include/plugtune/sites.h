@@ -64,10 +64,14 @@ using HeadNext = Next<HeadIn>;
 class PLUGTUNE_API LinearSite : public Site<Tensor> {
  public:
   LinearSite(SiteInfo info, int64_t in_features, int64_t out_features);
+  /// A layer whose weight (out, in) another site owns (a decoder tied to the word embedding) and whose bias is its own.
+  LinearSite(SiteInfo info, Tensor tied_weight);
   ~LinearSite() override;
 
   int64_t in_features() const noexcept { return in_features_; }
   int64_t out_features() const noexcept { return out_features_; }
+  /// The weight is another site's: it is not this site's to fold into.
+  bool is_tied() const noexcept { return is_tied_; }
   Tensor weight;  ///< (out, in), frozen unless a strategy asked for it
   Tensor bias;    ///< (out)
 
@@ -76,6 +80,7 @@ class PLUGTUNE_API LinearSite : public Site<Tensor> {
 
  private:
   int64_t in_features_, out_features_;
+  bool is_tied_ = false;
 };
 
 /// ids (N) -> word vectors (N, H).

@@ -63,17 +63,7 @@ const Table& library_defaults() {
   return defaults;
 }
 
-std::string text_at(const ConfigNode& table, const std::string& key) {
-  const ConfigNode* node = table.find(key);
-  const auto* text = node == nullptr ? nullptr : std::get_if<std::string>(&node->value);
-  return text == nullptr ? "" : *text;
-}
 
-bool is_true(const ConfigNode& table, const std::string& key) {
-  const ConfigNode* node = table.find(key);
-  const auto* flag = node == nullptr ? nullptr : std::get_if<bool>(&node->value);
-  return flag != nullptr && *flag;
-}
 
 std::optional<double> number_of(const ConfigNode& node) {
   if (const auto* whole = std::get_if<int64_t>(&node.value)) return static_cast<double>(*whole);
@@ -153,7 +143,7 @@ ConfigNode modern_fields(const ForeignAdapter& adapter) {
     fields.set(renamed == std::end(kRenamed) ? key : renamed->second, value);
   }
   modernise_activation(fields);
-  const bool is_phm = is_true(fields, "phm_layer");
+  const bool is_phm = is_true_at(fields, "phm_layer");
   const ConfigNode defaults{library_defaults()};
   for (const char* key : kPhmForms) {
     if (!is_phm || same_value(*fields.find(key), *defaults.find(key))) erase(fields, key);
@@ -173,7 +163,7 @@ void add_notes(ForeignAdapter& adapter) {
   const auto note = [&](const std::string& text) {
     adapter.notes.push_back("adapter '" + adapter.name + "': " + text);
   };
-  if (is_true(adapter.config, "cross_adapter")) note("cross_adapter has no effect in an encoder; not kept");
+  if (is_true_at(adapter.config, "cross_adapter")) note("cross_adapter has no effect in an encoder; not kept");
   if (adapter.config.find("init_weights_seed") != nullptr)
     note("init_weights_seed is not kept: the adapter is made already");
 }
@@ -184,7 +174,7 @@ ConfigNode shortest(const ConfigNode& resolved) {
   for (const std::string& name : adapter_config_names()) {
     const ConfigView view(ConfigNode{Table{{"config", {name}}}});
     const AdapterSettings settings(view);
-    if (is_true(view.resolved(), "phm_layer") != is_true(resolved, "phm_layer")) continue;
+    if (is_true_at(view.resolved(), "phm_layer") != is_true_at(resolved, "phm_layer")) continue;
     ConfigNode candidate{Table{{"config", {name}}}};
     for (const auto& [key, value] : std::get<Table>(resolved.value)) {
       const ConfigNode* other = view.resolved().find(key);
@@ -306,12 +296,6 @@ Named read_tensors(const std::string& adapter, ForeignTensors& tensors, const Ad
   return delta;
 }
 
-const Tensor& delta_tensor(const Named& delta, const std::string& key) {
-  const auto at = std::ranges::find_if(delta, [&](const auto& entry) { return entry.first == key; });
-  if (at != delta.end()) return at->second;
-  throw Error("the delta has no tensor '" + key + "', as the settings of its adapter say; it is damaged");
-}
-
 // --- Writing the configuration ---------------------------------------------------------------------------------------
 
 ConfigNode whole_if_possible(double number) {
@@ -344,7 +328,7 @@ ConfigNode library_config(const ConfigNode& resolved, const ModelInfo& model, st
     if (const ConfigNode* given = resolved.find(key)) value = *given;
   }
   if (text_at(config, "init_weights") == "mam") config.set("init_weights", {std::string("mam_adapter")});
-  const int64_t n = is_true(config, "phm_layer") ? std::get<int64_t>(config.find("phm_dim")->value) : 0;
+  const int64_t n = is_true_at(config, "phm_layer") ? std::get<int64_t>(config.find("phm_dim")->value) : 0;
   const ConfigNode factors = library_factors(*resolved.find("reduction_factor"), model, n);
   if (!same_value(factors, *resolved.find("reduction_factor")))
     notes.push_back("reduction_factor is written as the one that gives the same width without rounding to phm_dim");
@@ -399,14 +383,14 @@ ForeignAdapter write_adapterhub_bottleneck(const MethodDelta& delta, const std::
   for (const Place& place : all) {
     const std::string theirs = place.sub_layer + ".adapters." + name + ".", ours = block_key(place, settings.name);
     for (const TensorName& entry : block_tensors(settings.block(place.layer, model.hidden_size))) {
-      const Tensor& tensor = delta_tensor(delta.tensors, ours + entry.ours);
+      const Tensor& tensor = delta.tensor(ours + entry.ours);
       adapter.tensors.emplace_back(theirs + entry.theirs, tensor);
       if (!entry.second_name.empty()) adapter.tensors.emplace_back(theirs + entry.second_name, tensor);
     }
   }
-  if (is_true(view.resolved(), "phm_layer")) {
+  if (is_true_at(view.resolved(), "phm_layer")) {
     const std::string key = block_key(all.front(), settings.name) + "phm_rule";
-    adapter.tensors.emplace_back(rule_name(name), delta_tensor(delta.tensors, key));
+    adapter.tensors.emplace_back(rule_name(name), delta.tensor(key));
   }
   return adapter;
 }
