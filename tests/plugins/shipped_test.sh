@@ -5,6 +5,7 @@
 set -euo pipefail
 build=$1
 plugtune=$build/bin/plugtune
+source=$(cd "$(dirname "$0")/../.." && pwd)
 failed=0
 
 # check NAME [arguments]: prints what was found only when something is wrong.
@@ -38,4 +39,7 @@ check prompt --settings 'place = "words"' --settings 'prompt_init = "sample_voca
 check prompt --settings 'combine = "prefix_after_bos"'
 check bitfit --settings 'what = "layer_norm"'
 check bitfit --settings 'what = ["bias", "layer_norm"]' --settings 'targets = ["query", "after_ffn"]'
+check text --data "$source/datasets/text/sample"
+check text --data "$source/datasets/text/sample/train.txt" --settings 'unit = "document"'
+check text --data "$source/datasets/text/sample/train.txt" --settings 'validation_share = 0.1' --settings 'test_share = 0.2'
 exit $failed
