@@ -20,6 +20,10 @@ using plugtune::TextFile;
 
 constexpr const char* kTrainFile = "ratings_train.txt";
 constexpr const char* kTestFile = "ratings_test.txt";
+constexpr const char* kWhereFrom =
+    "get the official files from https://github.com/e9t/nsmc, or train configs/nsmc/quickstart.toml, which runs "
+    "without "
+    "them";
 constexpr std::string_view kHeader = "id\tdocument\tlabel";
 
 /// One review: where its document lies in the file.
@@ -90,7 +94,7 @@ class Nsmc final : public plugtune::Dataset, public plugtune::ExampleSource {
     settings.folder = config.required_string("path");
     settings.validation = config.number("validation", 0.0, 0.0, 0.5);
     settings.validation_seed = config.integer("validation_seed", 0);
-    plugtune::require_files(config, settings.folder, {kTrainFile, kTestFile});
+    plugtune::require_files(config, settings.folder, {kTrainFile, kTestFile}, kWhereFrom);
     config.reject_unknown();
     return settings;
   }

@@ -111,18 +111,21 @@ TEST(Nsmc, NamesLineAndByteOfTextThatIsNotUtf8) {
                 ":2); if it is cp949, convert it: iconv -f cp949 -t utf-8 " + file + " > utf8.txt");
 }
 
-TEST(Nsmc, SaysWhatTheFolderHasWhenAFileIsMissing) {
+TEST(Nsmc, SaysWhatTheFolderHasAndWhereTheFilesComeFromWhenOneIsMissing) {
   const TempFolder folder;
   folder.write("ratings.txt", kTrain);
+  const std::string where_from =
+      "; get the official files from https://github.com/e9t/nsmc, or train configs/nsmc/quickstart.toml, which runs "
+      "without them (data.toml:2)";
   EXPECT_EQ(dataset_error({{"path", folder.path()}}),
             "data.path: must be a folder with ratings_train.txt and ratings_test.txt; " + folder.path() +
-                " has: ratings.txt (data.toml:2)");
+                " has: ratings.txt" + where_from);
   EXPECT_EQ(dataset_error({{"path", folder.path("ratings.txt")}}),
             "data.path: must be a folder with ratings_train.txt and ratings_test.txt, got the file " +
-                folder.path("ratings.txt") + " (data.toml:2)");
+                folder.path("ratings.txt") + where_from);
   EXPECT_EQ(dataset_error({{"path", folder.path("nowhere")}}),
             "data.path: must be a folder with ratings_train.txt and ratings_test.txt; " + folder.path("nowhere") +
-                ": not found (data.toml:2)");
+                ": not found" + where_from);
 }
 
 TEST(Nsmc, ReportsAllBadSettingsTogether) {

@@ -243,13 +243,15 @@ std::string grouped(uint64_t number) {
   return digits;
 }
 
-void require_files(const ConfigView& config, const std::string& path, const std::vector<std::string>& names) {
+void require_files(const ConfigView& config, const std::string& path, const std::vector<std::string>& names,
+                   const std::string& hint) {
+  const std::string end = hint.empty() ? "" : "; " + hint;
   std::error_code ignored;
   if (path.empty()) return;  // noted where it was read
   if (!std::filesystem::is_directory(path, ignored)) {
     const bool is_there = std::filesystem::exists(path, ignored);
     const std::string wanted = "must be a folder with " + join(names, " and ");
-    config.problem("path", wanted + (is_there ? ", got the file " + path : "; " + not_found(path)));
+    config.problem("path", wanted + (is_there ? ", got the file " + path : "; " + not_found(path)) + end);
     return;
   }
   std::vector<std::string> missing;
@@ -257,7 +259,7 @@ void require_files(const ConfigView& config, const std::string& path, const std:
     return !std::filesystem::exists(std::filesystem::path(path) / name, ignored);
   });
   if (!missing.empty()) {
-    config.problem("path", "must be a folder with " + join(missing, " and ") + "; " + folder_contents(path));
+    config.problem("path", "must be a folder with " + join(missing, " and ") + "; " + folder_contents(path) + end);
   }
 }
 

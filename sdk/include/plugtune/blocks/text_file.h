@@ -91,8 +91,9 @@ PLUGTUNE_API std::string shown(std::string_view text);
 PLUGTUNE_API std::string grouped(uint64_t number);
 
 /// Notes a problem with the setting `path` unless it is a folder that has all the files `names`.
+/// @param hint  where the files come from, for who has none; ends the problem
 PLUGTUNE_API void require_files(const ConfigView& config, const std::string& path,
-                                const std::vector<std::string>& names);
+                                const std::vector<std::string>& names, const std::string& hint = "");
 
 /// "data/x has: a.tsv, b.tsv and 12 more", "data/x is empty", "data/x does not exist", "data/x cannot be read: ...".
 PLUGTUNE_API std::string folder_contents(const std::string& folder);
