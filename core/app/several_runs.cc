@@ -44,7 +44,7 @@ void check_same_base(const SeveralRuns& runs, const Session& session, const std:
 std::vector<std::string> values_of(const model::Bert& model) {
   std::vector<std::string> names(model.trained_base().begin(), model.trained_base().end());
   for (const auto& [name, parameter] : model.own_parameters())
-    if (name.starts_with("classifier.")) names.push_back(name);
+    if (model::is_head_parameter(name)) names.push_back(name);
   return names;
 }
 

@@ -188,6 +188,34 @@ std::vector<std::string> fold_layers(const std::vector<std::string>& keys) {
   return order;
 }
 
+NamedTensors BertWeights::language_head(const std::string& subject) const {
+  constexpr const char *kDecoder = "cls.predictions.decoder.weight", *kBias = "cls.predictions.decoder.bias",
+                       *kOtherBias = "cls.predictions.bias", *kWords = "embeddings.word_embeddings.weight";
+  const auto differs = [&](const char* name, const NamedTensors& tensors, const char* other) {
+    const auto own = pretraining.find(name), tied = tensors.find(other);
+    return own != pretraining.end() && tied != tensors.end() && !torch::equal(own->second, tied->second);
+  };
+  std::vector<std::string> problems;
+  const auto refuse = [&](const char* name, const char* other) {
+    problems.push_back(
+        fmt::format("{}: {} differs from {}; only masked-LM heads whose decoder is tied to the word embedding are read",
+                    subject, name, other));
+  };
+  if (differs(kDecoder, encoder, kWords)) refuse(kDecoder, kWords);
+  if (differs(kBias, pretraining, kOtherBias)) refuse(kBias, kOtherBias);
+  if (!problems.empty()) throw Error(problems);
+
+  NamedTensors head;
+  for (const char* name : {"transform.dense.weight", "transform.dense.bias", "transform.LayerNorm.weight",
+                           "transform.LayerNorm.bias", "decoder.bias"}) {
+    auto at = pretraining.find(std::string("cls.predictions.") + name);
+    if (at == pretraining.end() && name == std::string_view("decoder.bias")) at = pretraining.find(kOtherBias);
+    if (at == pretraining.end()) return {};
+    head.emplace(std::string("cls.predictions.") + name, at->second);
+  }
+  return head;
+}
+
 BertWeights read_bert_weights(const std::filesystem::path& directory, const BertConfig& config) {
   BertWeights weights;
   Sorter sorter(config, weights);

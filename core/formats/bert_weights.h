@@ -16,6 +16,10 @@ struct BertWeights {
   NamedTensors encoder;      ///< embeddings.*, encoder.layer.N.*, pooler.dense.* (unless pooler_is_missing)
   NamedTensors head;         ///< classifier.weight (labels, H) and .bias, when both are there and fit the configuration
   NamedTensors pretraining;  ///< those of cls.* that are there and fit: predictions.*, seq_relationship.*
+  /// The pretraining head's masked-LM part, under one name for what files have under two: cls.predictions.transform.dense.*,
+  /// .transform.LayerNorm.*, .decoder.bias. Empty unless all are there. Throws Error, naming `subject`, when the decoder is not
+  /// the word embedding, or its two biases differ.
+  NamedTensors language_head(const std::string& subject) const;
 
   bool pooler_is_missing = false;    ///< a masked-LM checkpoint: the pooler has to be a new one
   std::vector<std::string> ignored;  ///< keys in the files that mean nothing here: position_ids, heads that do not fit

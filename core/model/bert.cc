@@ -1,8 +1,9 @@
-// bert.cc - the whole model: construction, first rows only, ownership of parameters, folding.
+// bert.cc - the whole model: construction, first rows only, ownership of parameters.
 #include "model/bert.h"
 
 #include "model/bert_layer.h"
 #include "model/each_site.h"
+#include "model/language_head.h"
 #include "plugtune/capability.h"
 #include "plugtune/error.h"
 
@@ -26,12 +27,36 @@ void append_with_prefix(NamedTensors& all, const std::string& prefix, const Name
     all.emplace_back(prefix + "." + item.key(), item.value());
 }
 
+void reset(const NamedTensors& parameters, double deviation) {
+  torch::NoGradGuard no_grad;
+  for (const auto& [name, parameter] : parameters) {
+    if (name.ends_with("LayerNorm.weight")) {
+      parameter.fill_(1.0);
+    } else if (name.ends_with(".bias")) {
+      parameter.zero_();
+    } else {
+      parameter.normal_(0.0, deviation);
+    }
+  }
+}
+
 void freeze(const NamedTensors& parameters) {
   for (const auto& [name, parameter] : parameters)
     parameter.set_requires_grad(false);
 }
 
 }  // namespace
+
+bool is_head_parameter(const std::string& name) {
+  static const std::set<std::string> kNames = {"classifier.weight",
+                                               "classifier.bias",
+                                               "cls.predictions.transform.dense.weight",
+                                               "cls.predictions.transform.dense.bias",
+                                               "cls.predictions.transform.LayerNorm.weight",
+                                               "cls.predictions.transform.LayerNorm.bias",
+                                               "cls.predictions.decoder.bias"};
+  return kNames.contains(name);
+}
 
 Bert::Bert(const BertOptions& options) : options_(options) {
   TORCH_CHECK(options.hidden_size == options.heads * options.head_size, "Bert: hidden_size must be heads * head_size");
@@ -41,14 +66,6 @@ Bert::Bert(const BertOptions& options) : options_(options) {
   encoder_ = std::make_shared<BertEncoder>(options);
   trunk_ = register_module("embeddings", std::make_shared<BertTrunk>(options, words_, *encoder_));
   register_module("encoder", encoder_);
-  pooler_ = register_module("pooler", std::make_shared<Container>())
-                ->register_module(
-                    "dense", std::make_shared<LinearSite>(SiteInfo{"pooler.dense", Role::kPooler, -1}, hidden, hidden));
-  classifier_ = register_module(
-      "classifier",
-      std::make_shared<LinearSite>(SiteInfo{"classifier", Role::kClassifier, -1}, hidden, options.labels));
-  head_ = register_module("head", std::make_shared<BertHead>(options, *pooler_, *classifier_));
-
   for (const auto& layer : encoder_->layers) {
     for (const auto& site : {layer->attention->query, layer->attention->key, layer->attention->value,
                              layer->attention_output, layer->ffn_up, layer->ffn_down}) {
@@ -57,21 +74,43 @@ Bert::Bert(const BertOptions& options) : options_(options) {
     junctions_.push_back(layer->after_attention.get());
     junctions_.push_back(layer->after_ffn.get());
   }
-  linears_.push_back(pooler_.get());
-  linears_.push_back(classifier_.get());
+  options.task == TaskKind::kText ? make_language_head() : make_classification_head();
   freeze_base();
 }
 Bert::~Bert() = default;
 
+void Bert::make_classification_head() {
+  const int64_t hidden = options_.hidden_size;
+  pooler_ = register_module("pooler", std::make_shared<Container>())
+                ->register_module(
+                    "dense", std::make_shared<LinearSite>(SiteInfo{"pooler.dense", Role::kPooler, -1}, hidden, hidden));
+  const auto classifier = register_module(
+      "classifier",
+      std::make_shared<LinearSite>(SiteInfo{"classifier", Role::kClassifier, -1}, hidden, options_.labels));
+  head_ = register_module("head", std::make_shared<BertHead>(options_, *pooler_, *classifier));
+  linears_.insert(linears_.end(), {pooler_.get(), classifier.get()});
+}
+
+void Bert::make_language_head() {
+  const auto parts =
+      register_module("cls", std::make_shared<Container>())
+          ->register_module("predictions", std::make_shared<LanguageHeadParts>(options_, words_->weight));
+  language_head_ = register_module("head", std::make_shared<LanguageHead>(options_, *parts));
+  head_ = language_head_;
+  linears_.insert(linears_.end(), {parts->dense.get(), parts->decoder.get()});
+}
+
 bool Bert::may_compute_first_rows_only() const {
   const BertLayer& last = *encoder_->layers.back();
-  return first_rows_allowed_ && trunk_->bare() && encoder_->row_wise() && last.bare() && last.attention->row_wise() &&
-         last.after_attention->row_wise() && last.after_ffn->row_wise() && head_->row_wise();
+  return first_rows_allowed_ && language_head_ == nullptr && trunk_->bare() && encoder_->row_wise() && last.bare() &&
+         last.attention->row_wise() && last.after_attention->row_wise() && last.after_ffn->row_wise() &&
+         head_->row_wise();
 }
 
 Tensor Bert::forward(const Input& input) {
   const bool first_rows_only = may_compute_first_rows_only();
   encoder_->first_rows_only = first_rows_only;
+  if (language_head_ != nullptr) language_head_->read_rows = input.read_rows;
   const Tensor words = words_->forward({input.ids});
   const Tensor h = trunk_->forward({words, input.types, input.positions, input.layout});
   return head_->forward({h, first_rows_only ? input.layout.first_rows_only() : input.layout});
@@ -83,28 +122,20 @@ Tensor Bert::hidden(const Input& input) {
 }
 
 void Bert::reset_parameters() {
+  reset(own_parameters(), options_.initializer_range);
   torch::NoGradGuard no_grad;
-  for (const auto& [name, parameter] : own_parameters()) {
-    if (name.ends_with("LayerNorm.weight")) {
-      parameter.fill_(1.0);
-    } else if (name.ends_with(".bias")) {
-      parameter.zero_();
-    } else {
-      parameter.normal_(0.0, options_.initializer_range);
-    }
-  }
   words_->weight[options_.pad_id].zero_();
 }
 
-namespace {
-void reset_linear(LinearSite& site, double deviation) {
-  torch::NoGradGuard no_grad;
-  site.weight.normal_(0.0, deviation);
-  site.bias.zero_();
+void Bert::reset_pooler() {
+  reset({{"pooler.dense.weight", pooler_->weight}, {"pooler.dense.bias", pooler_->bias}}, options_.initializer_range);
 }
-}  // namespace
-void Bert::reset_pooler() { reset_linear(*pooler_, options_.initializer_range); }
-void Bert::reset_classifier() { reset_linear(*classifier_, options_.initializer_range); }
+
+void Bert::reset_head() {
+  NamedTensors head = own_parameters();
+  std::erase_if(head, [](const auto& entry) { return !is_head_parameter(entry.first); });
+  reset(head, options_.initializer_range);
+}
 
 NamedTensors Bert::patch_parameters() const {
   NamedTensors all;
@@ -140,7 +171,7 @@ void Bert::freeze_base() {
 
 NamedTensors Bert::base_parameters() {
   NamedTensors base = own_parameters();
-  std::erase_if(base, [](const auto& entry) { return entry.first.starts_with("classifier."); });
+  std::erase_if(base, [](const auto& entry) { return is_head_parameter(entry.first); });
   return base;
 }
 
@@ -169,43 +200,29 @@ std::vector<std::string> Bert::patched_sites() const {
   return lines;
 }
 
-void Bert::fold() {
-  torch::NoGradGuard no_grad;
+void Bert::refuse_unfoldable() const {
   std::vector<std::string> problems;
-  for_each_site(*this, [&](auto& site) {
+  const auto refuse = [&](const auto& site, const std::string& patch, const std::string& why) {
+    problems.push_back(site.info().path + "." + patch + ": cannot be folded into the weights; " + why);
+  };
+  for_each_site(const_cast<Bert&>(*this), [&]<class In>(Site<In>& site) {
     for (const auto& [name, patch] : site.patches()) {
       const auto* module = static_cast<const torch::nn::Module*>(patch.get());
-      if (dynamic_cast<const Foldable*>(module) == nullptr &&
-          dynamic_cast<const FoldableEmbedding*>(module) == nullptr) {
-        problems.push_back(site.info().path + "." + name +
-                           ": cannot be folded into the weights; it computes something that no weight of " +
-                           "the plain model can");
+      const bool foldable =
+          std::is_same_v<In, Tensor>
+              ? dynamic_cast<const Foldable*>(module) != nullptr
+              : std::is_same_v<In, TokenIn> && dynamic_cast<const FoldableEmbedding*>(module) != nullptr;
+      if (!foldable) {
+        refuse(site, name, "it computes something that no weight of the plain model can");
+      } else if (language_head_ != nullptr && std::is_same_v<In, TokenIn>) {
+        refuse(site, name, "the masked-LM decoder shares this weight and would change too");
+      } else if (const auto* linear = dynamic_cast<const LinearSite*>(static_cast<torch::nn::Module*>(&site));
+                 linear != nullptr && linear->is_tied()) {
+        refuse(site, name, "the decoder shares its weight with the word embedding, which would change too");
       }
     }
   });
   if (!problems.empty()) throw Error(problems);
-
-  // In double, so that many small updates do not round one after another.
-  const auto fold_site = [](auto& site, const auto& fold_into) {
-    if (site.bare()) return;
-    const auto patches = site.patches();
-    for (const auto& [name, patch] : patches) {
-      patch->to(torch::kFloat64);
-      fold_into(patch);
-    }
-    for (const auto& [name, patch] : patches)
-      site.detach(name);
-  };
-  for (LinearSite* site : linears_) {
-    Tensor weight = site->weight.to(torch::kFloat64), bias = site->bias.to(torch::kFloat64);
-    fold_site(*site, [&](const auto& patch) { dynamic_cast<const Foldable&>(*patch).fold(weight, bias); });
-    site->weight.copy_(weight);
-    site->bias.copy_(bias);
-  }
-  Tensor words = words_->weight;
-  if (!words_->bare()) words = words.to(torch::kFloat64);
-  fold_site(*words_, [&](const auto& patch) { dynamic_cast<const FoldableEmbedding&>(*patch).fold(words); });
-  if (words.data_ptr() != words_->weight.data_ptr()) words_->weight.copy_(words);
 }
 
 BertLayer& Bert::bert_layer(int64_t layer) {

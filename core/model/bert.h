@@ -5,6 +5,7 @@
 
 #include <torch/nn/module.h>
 
+#include <functional>
 #include <memory>
 #include <set>
 #include <string>
@@ -20,19 +21,31 @@ struct BertOptions : ModelInfo {
   int64_t token_types = 2;
   int64_t pad_id = 0;
   double classifier_dropout = 0;
-  TaskKind task = TaskKind::kClassification;  ///< with `labels` outputs; a regression has one
+  TaskKind task =
+      TaskKind::kClassification;  ///< with `labels` outputs; a regression has one; kText is masked LM, with V
 };
 
 /// One batch as the encoder reads it; all tensors (N) int64, on the model's device.
 struct Input {
   Tensor ids, types, positions;
   Layout layout;
+  Tensor read_rows{};  ///< (M) int64: the rows that a masked-LM head answers for; undefined: all
+};
+
+/// Whether a parameter (by its name in own_parameters()) is the head's: the classifier's, or the masked-LM head's, whose decoder
+/// weight is the word embedding and so not among them. Of the patches on a head's sites it is false.
+bool is_head_parameter(const std::string& name);
+
+/// What Bert::fold() changed, for Bert::unfold(): the tensors and patches themselves, no copies. Not to outlive the model.
+struct Folded {
+  std::vector<std::pair<Tensor, Tensor>> weights;  ///< a parameter, and the data that it had
+  std::vector<std::function<void()>> put_on;       ///< attaches a patch again, innermost first
 };
 
 class BertLayer;
 class BertEncoder;
 class BertTrunk;
-class BertHead;
+class LanguageHead;
 
 /// The encoder and its head: owns every site. Weights are zero until loaded or reset; everything is frozen until asked for.
 class Bert final : public torch::nn::Module, public plugtune::Model {
@@ -43,6 +56,7 @@ class Bert final : public torch::nn::Module, public plugtune::Model {
   const BertOptions& options() const noexcept { return options_; }
 
   /// Logits: (B, labels); (B) for a regression is (B, 1). Computes first rows only in the last layer where that is exact.
+  /// Masked LM: (M, V), of the rows that the input names.
   Tensor forward(const Input& input);
   /// The last hidden rows, all of them.  (N, H)
   Tensor hidden(const Input& input);
@@ -53,9 +67,9 @@ class Bert final : public torch::nn::Module, public plugtune::Model {
   /// biases 0, LayerNorm 1/0, padding row 0.
   void reset_parameters();
   void reset_pooler();
-  void reset_classifier();
+  void reset_head();
 
-  /// Base parameters and the classifier by Hugging Face's names without "bert.", in the order of a state_dict; no patches'.
+  /// Base parameters and the head's by Hugging Face's names without "bert.", in the order of a state_dict; no patches'.
   std::vector<std::pair<std::string, Tensor>> own_parameters() const;
   /// Every parameter and buffer that patches own, by delta key `<site path>.<patch>.<name>`.
   std::vector<std::pair<std::string, Tensor>> patch_parameters() const;
@@ -65,8 +79,12 @@ class Bert final : public torch::nn::Module, public plugtune::Model {
   /// requires_grad false everywhere outside of patches.
   void freeze_base();
 
-  /// Absorbs every foldable patch into its weight (in float64) and removes it. Throws Error naming each patch that cannot be folded.
-  void fold();
+  /// Absorbs every foldable patch into its weight (in float64) and removes it. Throws Error naming each patch that cannot be
+  /// folded; under a masked-LM head also those whose weight the decoder and the word embedding share.
+  /// Foldable::fold() that throws leaves the model as it was.
+  Folded fold();
+  /// Takes fold() back: weights, patches and their names are what they were, bit for bit. Nothing was attached in between.
+  void unfold(const Folded& folded);
   /// Every site that has patches: "path: patch, patch".
   std::vector<std::string> patched_sites() const;
 
@@ -86,6 +104,9 @@ class Bert final : public torch::nn::Module, public plugtune::Model {
   void train_base(const std::string& name) override;
 
  private:
+  void make_classification_head();
+  void make_language_head();
+  void refuse_unfoldable() const;
   bool may_compute_first_rows_only() const;
   BertLayer& bert_layer(int64_t layer);
 
@@ -93,8 +114,9 @@ class Bert final : public torch::nn::Module, public plugtune::Model {
   std::shared_ptr<EmbeddingSite> words_;
   std::shared_ptr<BertTrunk> trunk_;
   std::shared_ptr<BertEncoder> encoder_;
-  std::shared_ptr<BertHead> head_;
-  std::shared_ptr<LinearSite> pooler_, classifier_;
+  std::shared_ptr<HeadSite> head_;
+  std::shared_ptr<LinearSite> pooler_;           // null under a masked-LM head
+  std::shared_ptr<LanguageHead> language_head_;  // null under a classification head
   std::vector<LinearSite*> linears_;
   std::vector<JunctionSite*> junctions_;
   std::set<std::string> trained_base_;

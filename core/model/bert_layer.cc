@@ -21,6 +21,19 @@ std::shared_ptr<LinearSite> linear_site(const std::string& path, Role role, int6
 
 }  // namespace
 
+Tensor activated(LinearSite& linear, const Tensor& x, const std::string& activation) {
+  if (activation == "gelu") {
+    // Bare, the bias is added inside the activation's pass.
+    return linear.bare() ? kernels::bias_gelu(torch::linear(x, linear.weight), linear.bias)
+                         : kernels::gelu(linear.forward(x));
+  }
+  const Tensor product = linear.forward(x);
+  if (activation == "gelu_new") return torch::gelu(product, "tanh");
+  if (activation == "relu") return torch::relu(product);
+  if (activation == "tanh") return torch::tanh(product);
+  return torch::silu(product);
+}
+
 BertAttention::BertAttention(const BertOptions& options, int64_t layer)
     : AttentionSite({layer_path(layer) + ".attention.self", Role::kNone, layer}),
       dropout_(options.attention_dropout) {
@@ -78,19 +91,6 @@ BertLayer::BertLayer(const BertOptions& options, int64_t layer)
       std::make_shared<BertJunction>(SiteInfo{path + ".output.LayerNorm", Role::kAfterFfn, layer}, options));
 }
 
-Tensor BertLayer::activate_up(const Tensor& x) {
-  if (activation_ == "gelu") {
-    // Bare, the bias is added inside the activation's pass.
-    return ffn_up->bare() ? kernels::bias_gelu(torch::linear(x, ffn_up->weight), ffn_up->bias)
-                          : kernels::gelu(ffn_up->forward(x));
-  }
-  const Tensor up = ffn_up->forward(x);  // (N, F)
-  if (activation_ == "gelu_new") return torch::gelu(up, "tanh");
-  if (activation_ == "relu") return torch::relu(up);
-  if (activation_ == "tanh") return torch::tanh(up);
-  return torch::silu(up);
-}
-
 Tensor BertLayer::compute(const Tensor& h_queries, const Layout& queries, const LayerIn& keys) {
   const auto split_heads = [&](const Tensor& rows) { return rows.view({rows.size(0), heads_, head_size_}); };
   const Tensor context = attention->forward({split_heads(attention->query->forward(h_queries)),
@@ -98,7 +98,7 @@ Tensor BertLayer::compute(const Tensor& h_queries, const Layout& queries, const 
                                              split_heads(attention->value->forward(keys.h)), queries, keys.layout});
   const Tensor attended = after_attention->close(
       attention_output->forward(context.reshape({context.size(0), heads_ * head_size_})), h_queries, queries);
-  return after_ffn->close(ffn_down->forward(activate_up(attended)), attended, queries);
+  return after_ffn->close(ffn_down->forward(activated(*ffn_up, attended, activation_)), attended, queries);
 }
 
 Tensor BertLayer::base(const LayerIn& in) { return compute(in.h, in.layout, in); }

@@ -1,5 +1,6 @@
 #pragma once
-// bert_layer.h - the sites of one encoder layer, of the embeddings and of the head; used by bert.cc alone.
+// bert_layer.h - the sites of one encoder layer, of the embeddings and of the classification head; used by bert.cc and
+// language_head.cc alone.
 
 #include <memory>
 #include <string>
@@ -10,6 +11,9 @@ namespace plugtune::model {
 
 /// A module that is only a name on the way to others ("attention", "output").
 class Container final : public torch::nn::Module {};
+
+/// config.json's hidden_act of linear(x).
+Tensor activated(LinearSite& linear, const Tensor& x, const std::string& activation);
 
 class BertAttention final : public AttentionSite {
  public:
@@ -51,7 +55,6 @@ class BertLayer final : public LayerSite {
 
  private:
   Tensor compute(const Tensor& h_queries, const Layout& queries, const LayerIn& keys);
-  Tensor activate_up(const Tensor& x);
   std::string activation_;
   int64_t heads_, head_size_;
 };

@@ -3,14 +3,17 @@
 
 #include <torch/nn/functional.h>
 
+#include <algorithm>
+
 namespace plugtune::model {
 
 Tensor task_loss(TaskKind kind, const Tensor& logits, const Tensor& targets, int64_t examples) {
   namespace F = torch::nn::functional;
   const Tensor values = logits.to(torch::promote_types(logits.scalar_type(), torch::kFloat32));
-  const double share = 1.0 / static_cast<double>(examples);
+  const double share = 1.0 / static_cast<double>(std::max<int64_t>(examples, 1));  // a step may have nothing to guess
   switch (kind) {
     case TaskKind::kClassification:
+    case TaskKind::kText:
       return F::cross_entropy(values, targets, F::CrossEntropyFuncOptions().reduction(torch::kSum)) * share;
     case TaskKind::kMultiLabel:
       return F::binary_cross_entropy_with_logits(values, targets.to(values.scalar_type()),
@@ -20,10 +23,8 @@ Tensor task_loss(TaskKind kind, const Tensor& logits, const Tensor& targets, int
       return F::mse_loss(values.squeeze(1), targets.to(values.scalar_type()),
                          F::MSELossFuncOptions().reduction(torch::kSum)) *
              share;
-    case TaskKind::kText:
-      break;
   }
-  TORCH_CHECK(false, "task_loss: this task has no loss over labels");
+  TORCH_CHECK(false, "task_loss: unknown task");
 }
 
 }  // namespace plugtune::model

@@ -5,7 +5,6 @@
 
 #include "formats/bert_weights.h"
 #include "formats/fingerprint.h"
-#include "formats/model_directory.h"
 #include "plugtune/error.h"
 
 namespace plugtune::model {
@@ -40,7 +39,9 @@ BertOptions options_of(const formats::BertConfig& config, const Task& task) {
   options.pad_id = config.pad_token_id.value_or(0);
   options.classifier_dropout = config.head_dropout();
   options.task = task.kind;
-  options.labels = task.kind == TaskKind::kRegression ? 1 : static_cast<int64_t>(task.labels.size());
+  options.labels = task.kind == TaskKind::kRegression ? 1
+                   : task.kind == TaskKind::kText     ? config.vocab_size
+                                                      : static_cast<int64_t>(task.labels.size());
   return options;
 }
 
@@ -52,6 +53,13 @@ bool head_fits(const formats::BertConfig& config, const formats::BertWeights& we
   return config.labels == task.labels || config.labels.front() == "LABEL_0";
 }
 
+/// The head that training starts from, empty when the directory has none for the task.
+formats::NamedTensors head_of(const OpenedModel& opened, const formats::BertWeights& weights, const std::string& path,
+                              const Task& task) {
+  if (task.kind == TaskKind::kText) return weights.language_head(path);
+  return head_fits(opened.config, weights, task) ? weights.head : formats::NamedTensors{};
+}
+
 /// Parameters become the tensors themselves: a mapped file is not copied.
 void take(Bert& bert, const formats::NamedTensors& weights) {
   torch::NoGradGuard no_grad;
@@ -61,10 +69,34 @@ void take(Bert& bert, const formats::NamedTensors& weights) {
   }
 }
 
+void take_weights(OpenedModel& opened, const formats::BertWeights& weights, const std::string& path, const Task& task) {
+  const bool is_language = task.kind == TaskKind::kText;
+  const formats::NamedTensors head = head_of(opened, weights, path, task);
+  opened.new_pooler = !is_language && weights.pooler_is_missing;
+  opened.new_head = head.empty();
+  take(*opened.bert, weights.encoder);
+  if (opened.new_pooler) {
+    opened.bert->reset_pooler();
+    opened.notes.push_back(
+        fmt::format("{} has no pooler (a masked-LM checkpoint): a new one is made and trained", path));
+  }
+  if (!opened.new_head) {
+    take(*opened.bert, head);
+    if (!is_language)
+      opened.notes.push_back(fmt::format("{} has a head for these labels: training starts from it", path));
+  } else {
+    opened.bert->reset_head();
+    if (is_language)
+      opened.notes.push_back(fmt::format("{} has no masked-LM head: a new one is made and trained", path));
+  }
+  if (!weights.ignored.empty()) {
+    opened.notes.push_back(fmt::format("not used of {}: {}", path, join(formats::fold_layers(weights.ignored))));
+  }
+}
+
 }  // namespace
 
 OpenedModel open_model(const std::string& path, bool random_init, const Task& task) {
-  TORCH_CHECK(task.kind != TaskKind::kText, "open_model: a task without labels has no head");
   OpenedModel opened;
   opened.directory = formats::resolve_model(path);
   opened.config = formats::read_bert_config(opened.directory);
@@ -76,41 +108,38 @@ OpenedModel open_model(const std::string& path, bool random_init, const Task& ta
       encoder.emplace(name, parameter);
   } else {
     formats::BertWeights weights = formats::read_bert_weights(opened.directory, opened.config);
-    opened.new_pooler = weights.pooler_is_missing;
-    opened.new_classifier = !head_fits(opened.config, weights, task);
-    take(*opened.bert, weights.encoder);
-    if (opened.new_pooler) {
-      opened.bert->reset_pooler();
-      opened.notes.push_back(
-          fmt::format("{} has no pooler (a masked-LM checkpoint): a new one is made and trained", path));
-    }
-    if (opened.new_classifier) {
-      opened.bert->reset_classifier();
-    } else {
-      take(*opened.bert, weights.head);
-      opened.notes.push_back(fmt::format("{} has a head for these labels: training starts from it", path));
-    }
-    if (!weights.ignored.empty()) {
-      opened.notes.push_back(fmt::format("not used of {}: {}", path, join(formats::fold_layers(weights.ignored))));
-    }
+    take_weights(opened, weights, path, task);
     encoder = std::move(weights.encoder);
   }
   opened.fingerprint = formats::fingerprint(opened.config, encoder);
   opened.bert->freeze_base();
-  opened.config.labels = task.kind == TaskKind::kRegression ? std::vector<std::string>{"LABEL_0"} : task.labels;
-  opened.config.problem_type = problem_type(task.kind);
+  if (task.kind == TaskKind::kText) {
+    opened.config.tie_word_embeddings = true;  // as it was read
+    opened.config.problem_type.clear();
+  } else {
+    opened.config.labels = task.kind == TaskKind::kRegression ? std::vector<std::string>{"LABEL_0"} : task.labels;
+    opened.config.problem_type = problem_type(task.kind);
+  }
   return opened;
 }
 
-void write_model(const OpenedModel& opened, const std::filesystem::path& directory) {
+void write_model(const OpenedModel& opened, const std::filesystem::path& directory,
+                 const formats::AddFiles& add_files) {
   const std::vector<std::string> patched = opened.bert->patched_sites();
   TORCH_CHECK(patched.empty(), "write_model: sites still have patches: ", join(patched));
   formats::BertWeights weights;
   for (const auto& [name, parameter] : opened.bert->own_parameters()) {
-    (name.starts_with("classifier.") ? weights.head : weights.encoder)
-        .emplace(name, parameter.detach().to(torch::kFloat32));
+    const Tensor tensor = parameter.detach().to(torch::kFloat32);
+    if (!is_head_parameter(name)) {
+      weights.encoder.emplace(name, tensor);
+    } else if (!name.starts_with("cls.")) {
+      weights.head.emplace(name, tensor);
+    } else {
+      weights.pretraining.emplace(name == "cls.predictions.decoder.bias" ? "cls.predictions.bias" : name, tensor);
+    }
   }
-  formats::write_model_directory(directory, opened.config, weights, formats::tokenizer_files(opened.directory));
+  formats::write_model_directory(directory, opened.config, weights, formats::tokenizer_files(opened.directory),
+                                 add_files);
 }
 
 }  // namespace plugtune::model

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "formats/bert_config.h"
+#include "formats/model_directory.h"
 #include "model/bert.h"
 
 namespace plugtune::model {
@@ -17,17 +18,20 @@ struct OpenedModel {
   std::filesystem::path directory;  ///< as found: of the tokenizer's files too
   std::string fingerprint;          ///< of the encoder as it was opened
   bool new_pooler = false;          ///< the pooler has random values: it should train
-  bool new_classifier = true;       ///< false: the directory had a head with these labels
+  bool new_head = true;             ///< false: the directory had a head with these labels, or a masked-LM head
   std::vector<std::string> notes;   ///< what the person should know, one line each
 };
 
 /// @param path         a directory, or a name in the Hugging Face cache
 /// @param random_init  only the configuration is read; weights are drawn from torch's default generator
-/// @param task         classification, multi-label or regression; gives the head and its labels
+/// @param task         gives the head and its labels; kText the masked-LM head, whose labels are the vocabulary
 /// Throws Error on everything that is wrong with the directory.
 OpenedModel open_model(const std::string& path, bool random_init, const Task& task);
 
-/// Writes the model as it is (no patches left) as a directory that transformers loads, with its tokenizer's files.
-void write_model(const OpenedModel& opened, const std::filesystem::path& directory);
+/// Writes the model as it is (no patches left) as a directory that transformers loads, with its tokenizer's files. After
+/// masked LM it is a BertForMaskedLM, which has no pooler.
+/// @param add_files  may add files of its own before the directory appears
+void write_model(const OpenedModel& opened, const std::filesystem::path& directory,
+                 const formats::AddFiles& add_files = {});
 
 }  // namespace plugtune::model

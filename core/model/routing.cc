@@ -52,7 +52,8 @@ struct Cut {
 class Inside {
  public:
   template <class In>
-  Inside(Routing& routing, size_t first, size_t last, const In& in) : routing_(routing), before_(routing) {
+  Inside(Routing& routing, size_t first, size_t last, const In& in) : routing_(routing),
+                                                                      before_(routing) {
     const auto begin = before_.shares.begin();
     routing.shares.assign(begin + static_cast<ptrdiff_t>(first), begin + static_cast<ptrdiff_t>(last));
     if constexpr (requires { in.layout; }) routing.layout = in.layout;

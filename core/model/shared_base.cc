@@ -14,13 +14,13 @@ constexpr const char* kRoutedName = "runs";
 template <class In>
 using Patches = typename RunSite<In>::Patches;
 
-bool is_of_head(const std::string& name) { return name.starts_with("classifier.") || name.starts_with("pooler."); }
+bool is_of_head(const std::string& name) { return is_head_parameter(name) || name.starts_with("pooler."); }
 
 }  // namespace
 
 struct SharedBase::Run {
-  std::map<std::string, Tensor> values;      // of base parameters, by name
-  std::map<std::string, std::any> patches;   // Patches<In> of each patched site, by path
+  std::map<std::string, Tensor> values;     // of base parameters, by name
+  std::map<std::string, std::any> patches;  // Patches<In> of each patched site, by path
   bool goes_alone = false;
 
   template <class In>
@@ -88,7 +88,7 @@ void SharedBase::put_on(const Run& run) {
   });
   for (const auto& [name, value] : run.values) {
     parameters_.at(name).set_data(value);
-    if (!name.starts_with("classifier.")) bert_->train_base(name);
+    if (!is_head_parameter(name)) bert_->train_base(name);
   }
 }
 
