@@ -77,6 +77,24 @@ Tensor targets_of(const EncodedSplit& split, const std::vector<int64_t>& indices
   return labels.unsqueeze(1).bitwise_right_shift(bits).bitwise_and(1).to(torch::kFloat32);  // (B, labels)
 }
 
+/// Puts what is seen in the place of the chosen tokens, which become the targets.
+void mask(const EncodedSplit& split, int64_t epoch, Batch& batch) {
+  int64_t* ids = batch.input.ids.data_ptr<int64_t>();
+  std::vector<int64_t> rows, targets;
+  for (size_t b = 0; b < batch.indices.size(); ++b) {
+    const int64_t example = batch.indices[b], first = batch.input.layout.offset(static_cast<int64_t>(b));
+    for (const Masking::Choice& choice :
+         split.masking->choose(split.texts[static_cast<size_t>(example)], epoch, example)) {
+      rows.push_back(first + choice.position);
+      targets.push_back(ids[rows.back()]);
+      ids[rows.back()] = choice.seen;
+    }
+  }
+  batch.input.read_rows = torch::tensor(rows, torch::kInt64);
+  batch.targets = torch::tensor(targets, torch::kInt64);
+  batch.step_examples = static_cast<int64_t>(rows.size());
+}
+
 }  // namespace
 
 std::vector<int64_t> epoch_order(const EncodedSplit& split, const BatchSettings& settings, int64_t epoch) {
@@ -109,15 +127,19 @@ std::vector<Batch> BatchPlan::step(int64_t step) const {
   std::vector<Batch> batches;
   for (const auto& part : cut_by_tokens(
            split_, std::span(order_).subspan(static_cast<size_t>(begin), static_cast<size_t>(count)), tokens)) {
-    batches.push_back(make_batch(split_, part));
-    batches.back().step_examples = count;
+    batches.push_back(make_batch(split_, part, epoch));
     batches.back().ends_step = false;
   }
   batches.back().ends_step = true;
+  int64_t examples = 0;
+  for (const Batch& batch : batches)
+    examples += batch.step_examples;
+  for (Batch& batch : batches)
+    batch.step_examples = examples;
   return batches;
 }
 
-Batch make_batch(const EncodedSplit& split, const std::vector<int64_t>& indices) {
+Batch make_batch(const EncodedSplit& split, const std::vector<int64_t>& indices, int64_t epoch) {
   std::vector<int64_t> lengths;
   for (const int64_t index : indices)
     lengths.push_back(split.length(static_cast<size_t>(index)));
@@ -142,6 +164,7 @@ Batch make_batch(const EncodedSplit& split, const std::vector<int64_t>& indices)
   batch.targets = targets_of(split, indices);
   batch.step_examples = static_cast<int64_t>(indices.size());
   batch.indices = indices;
+  if (split.masking) mask(split, epoch, batch);
   return batch;
 }
 

@@ -12,8 +12,10 @@ namespace plugtune::data {
 /// One forward pass: a micro-batch of an optimizer step.
 struct Batch {
   model::Input input;
-  Tensor targets;  ///< classification (B) int64; multi-label (B, labels) float; regression (B) float; undefined: none
-  int64_t step_examples = 0;  ///< sequences of the whole step: the loss is the mean over them
+  Tensor targets;  ///< classification (B) int64; multi-label (B, labels) float; regression (B) float; undefined: none;
+                   ///< masked LM (M) int64, the ids at input.read_rows
+  int64_t step_examples =
+      0;  ///< sequences of the whole step, of masked LM chosen tokens: the loss is the mean over them
   bool ends_step = true;
   std::vector<int64_t> indices;
 };
@@ -46,8 +48,8 @@ class BatchPlan {
   mutable std::vector<int64_t> order_;
 };
 
-/// A batch of these examples, in this order.
-Batch make_batch(const EncodedSplit& split, const std::vector<int64_t>& indices);
+/// A batch of these examples, in this order. @param epoch  whose masks they have, for masked LM
+Batch make_batch(const EncodedSplit& split, const std::vector<int64_t>& indices, int64_t epoch = Masking::kEvaluation);
 
 /// Every example once, the longest first, those of similar lengths together, at most `batch_tokens` rows each (one example at least).
 std::vector<std::vector<int64_t>> evaluation_batches(const EncodedSplit& split, int64_t batch_tokens);

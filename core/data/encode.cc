@@ -102,6 +102,7 @@ Conflict count_repeats(const std::vector<Example>& examples, EncodedSplit& encod
     const auto [earlier, is_new] = first_with.try_emplace(encoded.text_hashes[i], i);
     if (is_new) continue;
     ++encoded.duplicates;
+    if (encoded.task.kind == TaskKind::kText) continue;
     const Example& other = examples[earlier->second];
     if (other.label == examples[i].label && other.value == examples[i].value) continue;
     if (encoded.conflicting++ == 0) conflict = {earlier->second, i};
@@ -159,6 +160,8 @@ EncodedSplit encode(const Dataset& dataset, Split split, const text::Tokenizer& 
   EncodedSplit encoded;
   encoded.split = split;
   encoded.task = dataset.task();
+  encoded.masking = options.masking;
+  if (options.masking) encoded.task = {TaskKind::kText, {}, encoded.task.pairs};
   size_t wanted = dataset.size(split);
   if (options.limit > 0) wanted = std::min(wanted, static_cast<size_t>(options.limit));
   const Rows rows = read_rows(dataset, split, wanted, options.threads);

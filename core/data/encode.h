@@ -2,27 +2,31 @@
 // encode.h - a split of a data set as ids, and what is odd about its rows.
 
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <string>
 #include <vector>
 
+#include "data/masking.h"
 #include "plugtune/dataset.h"
 #include "text/tokenizer.h"
 
 namespace plugtune::data {
 
 struct EncodeOptions {
-  int64_t max_length = 128;  ///< tokens, special ones included
-  int64_t limit = 0;         ///< the first examples of the split, in the file's order; 0: all
-  int threads = 0;           ///< 0: one per processor
+  int64_t max_length = 128;                  ///< tokens, special ones included
+  int64_t limit = 0;                         ///< the first examples of the split, in the file's order; 0: all
+  int threads = 0;                           ///< 0: one per processor
+  std::shared_ptr<const Masking> masking{};  ///< not null: the texts are for masked LM, whatever labels they have
 };
 
 /// The examples of one split, encoded. Example i of size() keeps its place in the order of the file.
 struct EncodedSplit {
   Split split = Split::kTrain;
   Task task;
+  std::shared_ptr<const Masking> masking;  ///< of TaskKind::kText
   text::EncodedTexts texts;
-  std::vector<int64_t> labels;                         ///< classification: index; multi-label: bits
+  std::vector<int64_t> labels;                         ///< classification: index; multi-label: bits; text: not read
   std::vector<double> values;                          ///< regression
   std::vector<uint64_t> text_hashes;                   ///< equal for equal texts, within one process
   int64_t empty = 0, duplicates = 0, conflicting = 0;  ///< rows; empty ones are kept out of a training split

@@ -27,7 +27,7 @@ void drop_nulls(ConfigNode& config) {
 MethodDelta delta_of(Trial& trial, const ConfigNode& settings) {
   MethodDelta delta{settings, {}, {}};
   for (const auto& [key, tensor] : delta_copy(trial))
-    if (!key.starts_with("classifier.")) delta.tensors.emplace_back(key, tensor);
+    if (!model::is_head_parameter(key)) delta.tensors.emplace_back(key, tensor);
   return delta;
 }
 
@@ -71,7 +71,7 @@ Tensor logits_of(const CheckSubject& subject, const Plugin& plugin, const Method
   trial.apply();
   std::map<std::string, Tensor> tensors(delta.tensors.begin(), delta.tensors.end());
   for (const auto& [key, tensor] : delta_copy(original))
-    if (key.starts_with("classifier.")) tensors.emplace(key, tensor);
+    if (model::is_head_parameter(key)) tensors.emplace(key, tensor);
   train::load_delta(trial.model(), tensors, "what read() returns");
   return trial.logits();
 }

@@ -113,7 +113,7 @@ std::string check_base_untouched(const CheckSubject& subject) {
     const auto& [name, parameter] = after.at(i);
     if (!same_bits(before[i].second, parameter))
       fail("apply() changes the base parameter '{}'; keep what differs in a patch", name);
-    const bool is_asked_for = trial.model().trained_base().contains(name) || name.starts_with("classifier.");
+    const bool is_asked_for = trial.model().trained_base().contains(name) || model::is_head_parameter(name);
     if (parameter.requires_grad() && !is_asked_for) {
       fail("apply() lets the base parameter '{}' train without asking; use model.train_base()", name);
     }

@@ -95,7 +95,7 @@ Trial& Trial::apply(uint64_t seed) {
   torch::manual_seed(seed);
   strategy_.apply(*model_);
   for (const auto& [name, parameter] : model_->own_parameters()) {
-    if (name.starts_with("classifier.")) parameter.set_requires_grad(true);
+    if (model::is_head_parameter(name)) parameter.set_requires_grad(true);
   }
   return *this;
 }
@@ -130,7 +130,7 @@ std::vector<std::pair<std::string, Tensor>> Trial::trainables() {
 std::vector<std::pair<std::string, Tensor>> Trial::frozen() {
   std::vector<std::pair<std::string, Tensor>> all;
   for (const auto& [name, parameter] : model_->own_parameters()) {
-    if (!model_->trained_base().contains(name) && !name.starts_with("classifier.")) all.emplace_back(name, parameter);
+    if (!model_->trained_base().contains(name) && !model::is_head_parameter(name)) all.emplace_back(name, parameter);
   }
   for (const auto& [key, parameter] : model_->patch_parameters()) {
     if (!parameter.requires_grad()) all.emplace_back(key, parameter);
@@ -141,7 +141,7 @@ std::vector<std::pair<std::string, Tensor>> Trial::frozen() {
 void Trial::train(int steps, bool with_head, const std::function<void()>& each) {
   std::vector<std::pair<std::string, Tensor>> parameters = trainables();
   for (const auto& [name, parameter] : model_->own_parameters()) {
-    if (with_head && name.starts_with("classifier.")) parameters.emplace_back(name, parameter);
+    if (with_head && model::is_head_parameter(name)) parameters.emplace_back(name, parameter);
   }
   if (parameters.empty()) return;
   std::vector<torch::optim::OptimizerParamGroup> groups;

@@ -6,36 +6,74 @@
 
 namespace plugtune::train {
 
+namespace {
+
+/// What is told of one batch at a time.
+class Gatherer {
+ public:
+  Gatherer(const model::BertOptions& options, int64_t examples) : options_(options), examples_(examples) {
+    if (options.task != TaskKind::kText)
+      predictions_.logits = torch::empty({examples, options.labels}, torch::kFloat32);
+  }
+
+  void add(const data::Batch& batch, const Tensor& logits) {
+    predictions_.tokens += batch.input.layout.rows();
+    options_.task == TaskKind::kText ? add_guesses(batch, logits) : add_answers(batch, logits);
+  }
+
+  Predictions finish() {
+    if (!targets_.empty()) {
+      const Tensor gathered = torch::cat(targets_).cpu();
+      predictions_.targets = torch::empty_like(gathered).index_copy_(0, torch::cat(positions_), gathered);
+    }
+    if (predictions_.guessed > 0) predictions_.loss /= static_cast<double>(predictions_.guessed);
+    return predictions_;
+  }
+
+ private:
+  void add_answers(const data::Batch& batch, const Tensor& logits) {
+    const Tensor rows = torch::tensor(batch.indices);
+    predictions_.logits.index_copy_(0, rows, logits.to(torch::kCPU, torch::kFloat32));
+    if (!batch.targets.defined()) return;
+    predictions_.loss += model::task_loss(options_.task, logits, batch.targets, examples_).item<double>();
+    targets_.push_back(batch.targets);
+    positions_.push_back(rows);
+  }
+
+  void add_guesses(const data::Batch& batch, const Tensor& logits) {
+    predictions_.loss += model::task_loss(options_.task, logits, batch.targets, /*examples=*/1).item<double>();
+    predictions_.guessed += batch.targets.size(0);
+    predictions_.correct += logits.argmax(1).eq(batch.targets).sum().item<int64_t>();
+  }
+
+  const model::BertOptions& options_;
+  int64_t examples_;
+  Predictions predictions_;
+  std::vector<Tensor> targets_, positions_;
+};
+
+}  // namespace
+
 Predictions predict(model::Bert& model, const data::EncodedSplit& split, int64_t batch_tokens) {
   torch::NoGradGuard no_grad;
   const bool was_training = model.is_training();
   model.eval();
-  const auto examples = static_cast<int64_t>(split.size());
-  Predictions predictions;
-  predictions.logits = torch::empty({examples, model.options().labels}, torch::kFloat32);
-  std::vector<Tensor> targets, positions;
+  Gatherer gatherer(model.options(), static_cast<int64_t>(split.size()));
   for (const std::vector<int64_t>& indices : data::evaluation_batches(split, batch_tokens)) {
     const data::Batch batch = data::make_batch(split, indices);
-    const Tensor logits = model.forward(batch.input);
-    const Tensor rows = torch::tensor(indices);
-    predictions.logits.index_copy_(0, rows, logits.to(torch::kCPU, torch::kFloat32));
-    predictions.tokens += batch.input.layout.rows();
-    if (!batch.targets.defined()) continue;
-    predictions.loss += model::task_loss(model.options().task, logits, batch.targets, examples).item<double>();
-    targets.push_back(batch.targets);
-    positions.push_back(rows);
-  }
-  if (!targets.empty()) {
-    const Tensor gathered = torch::cat(targets).cpu();
-    predictions.targets = torch::empty_like(gathered).index_copy_(0, torch::cat(positions), gathered);
+    gatherer.add(batch, model.forward(batch.input));
   }
   model.train(was_training);
-  return predictions;
+  return gatherer.finish();
+}
+
+Metrics metrics_of(TaskKind kind, const Predictions& predictions) {
+  if (kind == TaskKind::kText) return language_metrics(predictions.loss, predictions.correct, predictions.guessed);
+  return compute_metrics(kind, predictions.logits, predictions.targets, predictions.loss);
 }
 
 Metrics evaluate(model::Bert& model, const data::EncodedSplit& split, int64_t batch_tokens) {
-  const Predictions predictions = predict(model, split, batch_tokens);
-  return compute_metrics(model.options().task, predictions.logits, predictions.targets, predictions.loss);
+  return metrics_of(model.options().task, predict(model, split, batch_tokens));
 }
 
 }  // namespace plugtune::train

@@ -8,11 +8,15 @@
 namespace plugtune::train {
 
 struct Predictions {
-  Tensor logits;    ///< (E, labels) fp32 on the CPU, in the split's order
+  Tensor
+      logits;  ///< (E, labels) fp32 on the CPU, in the split's order; undefined of masked LM, whose are too many to keep
   Tensor targets;   ///< as in a batch, of all E examples; undefined when the split has no labels
-  double loss = 0;  ///< mean over the examples
+  double loss = 0;  ///< mean over the examples, of masked LM over the chosen tokens
   int64_t tokens = 0;
+  int64_t guessed = 0, correct = 0;  ///< masked LM: chosen tokens, and those of them that were guessed
 };
+
+Metrics metrics_of(TaskKind kind, const Predictions& predictions);
 
 /// Evaluation mode, no graph, batches of similar lengths; the model's mode is restored.
 /// @param batch_tokens  rows of one forward pass

@@ -122,7 +122,16 @@ double Metrics::at(const std::string& name) const {
               "; metrics of this task: " + join(names));
 }
 
+Metrics language_metrics(double loss, int64_t correct, int64_t tokens) {
+  Metrics metrics;
+  metrics.values = {{"loss", loss},
+                    {"accuracy", quotient(static_cast<double>(correct), static_cast<double>(tokens))},
+                    {"perplexity", std::exp(loss)}};
+  return metrics;
+}
+
 std::vector<std::string> metric_names(TaskKind kind) {
+  if (kind == TaskKind::kText) return {"loss", "accuracy", "perplexity"};
   if (kind == TaskKind::kRegression) return {"loss", "mse", "mae", "pearson", "spearman"};
   return {"loss", "accuracy", "precision", "recall", "f1", "macro_f1"};
 }

@@ -19,14 +19,17 @@ struct Metrics {
   double at(const std::string& name) const;
 };
 
-/// Names that `compute_metrics` gives for a task, "loss" first.
+/// Of masked LM, over the chosen tokens: loss, accuracy, perplexity (exp of the loss).
+Metrics language_metrics(double loss, int64_t correct, int64_t tokens);
+
+/// Names of the metrics of a task, "loss" first.
 std::vector<std::string> metric_names(TaskKind kind);
 
 /// @param logits  (E, labels) fp32 on the CPU   @param targets  as in a batch, of all E examples.   @param loss  mean loss
 ///
 /// Classification: loss, accuracy, precision, recall, f1, macro_f1. Of two labels precision, recall and f1 are those of the last
 /// one, of more the macro averages. Multi-label (threshold 0.5): loss, accuracy (of whole rows), micro precision, recall, f1,
-/// macro_f1. Regression: loss, mse, mae, pearson, spearman. A quotient with denominator 0 is 0.
+/// macro_f1. Regression: loss, mse, mae, pearson, spearman. A quotient with denominator 0 is 0. Not for masked LM.
 Metrics compute_metrics(TaskKind kind, const Tensor& logits, const Tensor& targets, double loss);
 
 }  // namespace plugtune::train
