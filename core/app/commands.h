@@ -21,6 +21,7 @@ int train_command(const Arguments& arguments);
 int eval_command(const Arguments& arguments);
 int predict_command(const Arguments& arguments);
 int merge_command(const Arguments& arguments);
+int unmerge_command(const Arguments& arguments);
 int combine_command(const Arguments& arguments);
 int import_command(const Arguments& arguments);
 int inspect_command(const Arguments& arguments);

@@ -25,6 +25,7 @@ constexpr Command kCommands[] = {
     {"eval", eval_command, "a finished run on a split"},
     {"predict", predict_command, "labels for lines of text"},
     {"merge", merge_command, "a finished run as a plain Hugging Face directory"},
+    {"unmerge", unmerge_command, "the base out of a directory that was merged with --reversible"},
     {"combine", combine_command, "several finished runs of one method as one run"},
     {"import", import_command, "another library's adapter or checkpoint, to a run directory"},
     {"export", export_command, "a finished run as another library's files"},

@@ -9,14 +9,18 @@ int merge_command(const Arguments& arguments) {
       "merge",
       "Folds a run's delta into the weights and writes a plain Hugging Face directory, which transformers\n"
       "and `model.path` load. Methods that compute more than a weight can (adapters) are refused.",
-      {"plugtune merge runs/quickstart --output models/quickstart"});
-  line.positional("run").value("output", "DIR", "the directory to write").plugin_path();
+      {"plugtune merge runs/quickstart --output models/quickstart",
+       "plugtune merge runs/quickstart --reversible --output models/quickstart"});
+  line.positional("run")
+      .value("output", "DIR", "the directory to write")
+      .flag("reversible", "keep what `plugtune unmerge` needs: every tensor of the base that the merge changes")
+      .plugin_path();
   if (!line.parse(arguments)) return kDone;
   if (!line.has("output")) throw Error("merge: --output DIR is required: the directory to write");
   const std::filesystem::path output = line.text("output");
   check_output("merge", output);
   Session session = open_run(line.texts("run").front(), line.search_path());
-  write_merged(session, output);
+  write_merged(session, output, line.has("reversible"));
   return kDone;
 }
 

@@ -6,6 +6,10 @@
 #include <iostream>
 
 #include "data/batches.h"
+#include "experiment/merge_record.h"
+#include "formats/checkpoint_files.h"
+#include "formats/safetensors.h"
+#include "formats/wording.h"
 
 namespace plugtune::app {
 namespace {
@@ -23,8 +27,40 @@ model::Input sample(const Session& session) {
     positions.push_back(torch::arange(lengths.back()));
   }
   const Layout layout(lengths);
+  // A masked-LM head is asked for one row of each: logits of all words at every row would be large.
   return {torch::randint(session.model().info().vocabulary_size, {layout.rows()}),
-          torch::zeros({layout.rows()}, torch::kInt64), torch::cat(positions), layout};
+          torch::zeros({layout.rows()}, torch::kInt64), torch::cat(positions), layout, layout.first_rows()};
+}
+
+/// The base as it was before the run's delta was loaded into it: out of its files, or drawn again.
+experiment::MergeBase base_of(const Session& session) {
+  experiment::MergeBase base{session.opened.directory / "config.json",
+                             formats::tokenizer_files(session.opened.directory),
+                             {},
+                             {{"format", "pt"}}};
+  const auto& experiment = session.experiment;
+  if (experiment.model.random_init) {
+    torch::manual_seed(static_cast<uint64_t>(experiment.run.seed));
+    const model::OpenedModel drawn = model::open_model(experiment.model.path, /*random_init=*/true, session.task);
+    for (const auto& [name, parameter] : drawn.bert->base_parameters())
+      base.tensors.emplace(name, parameter.detach());
+    return base;
+  }
+  std::vector<std::filesystem::path> files;
+  base.tensors = formats::read_checkpoint(session.opened.directory, files);
+  if (files.size() == 1 && files.front().extension() == ".safetensors")
+    base.metadata = formats::SafetensorsFile::open(files.front()).metadata();
+  return base;
+}
+
+experiment::MergeRecord record_of(const Session& session) {
+  experiment::MergeRecord record;
+  record.run = session.experiment.run.name;
+  for (const auto& strategy : session.methods.all())
+    record.strategies.push_back(strategy.name() + " " + strategy.version());
+  record.base_path = session.experiment.model.path;
+  record.base_fingerprint = session.opened.fingerprint;
+  return record;
 }
 
 }  // namespace
@@ -35,15 +71,25 @@ void check_output(const std::string& command, const std::filesystem::path& outpu
   }
 }
 
-void write_merged(Session& session, const std::filesystem::path& output) {
+void write_merged(Session& session, const std::filesystem::path& output, bool reversible) {
   torch::NoGradGuard no_grad;
   const model::Input input = sample(session);
   const Tensor before = session.methods.guard("forward()", [&] { return session.model().forward(input); });
-  session.methods.guard("fold()", [&] { session.model().fold(); });
+  const model::Folded folded = session.methods.guard("fold()", [&] { return session.model().fold(); });
   const double difference = (session.model().forward(input) - before).abs().max().item<double>();
-  model::write_model(session.opened, output);
+  experiment::KeptOfBase kept;
+  model::write_model(session.opened, output,
+                     [&](formats::AtomicDirectory& directory, const formats::NamedTensors& merged) {
+                       if (reversible)
+                         kept = experiment::write_merge_record(directory, record_of(session), base_of(session), merged);
+                     });
+  session.model().unfold(folded);
   std::cout << fmt::format("{}: written; logits differ from the run's by at most {:.1e} on {} random sequences\n",
                            output.string(), difference, kSampleSequences);
+  if (reversible)
+    std::cout << fmt::format("can be unmerged: {} of the base's {} tensors are kept in {}, {}\n", kept.kept,
+                             kept.tensors, experiment::MergePaths(output).kept().parent_path().string(),
+                             formats::size_text(kept.bytes));
 }
 
 }  // namespace plugtune::app

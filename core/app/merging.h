@@ -11,7 +11,9 @@ namespace plugtune::app {
 /// Throws Error "<command>: DIR exists already; ..." unless `output` is free.
 void check_output(const std::string& command, const std::filesystem::path& output);
 
-/// Folds every patch (in float64), writes a plain Hugging Face directory, prints how far the logits moved on a sample.
-void write_merged(Session& session, const std::filesystem::path& output);
+/// Writes a plain Hugging Face directory with every patch folded (in float64) and prints how far the logits moved on a sample.
+/// The session's model stays as it was.
+/// @param reversible  also writes what `unmerge` needs
+void write_merged(Session& session, const std::filesystem::path& output, bool reversible = false);
 
 }  // namespace plugtune::app

@@ -76,6 +76,13 @@ double JsonObject::number(const char* key) const {
   return at(key, "a number", &Json::is_number).get<double>();
 }
 
+void JsonObject::check_schema(int64_t known) const {
+  const int64_t schema = integer("schema");
+  if (schema > known)
+    throw Error(fmt::format("{}: was written by a newer plugtune (schema {}, this one reads {}); update plugtune",
+                            file_, schema, known));
+}
+
 JsonObject::Json read_json_file(const std::filesystem::path& path) {
   const std::string text = formats::read_text(path);
   const std::string subject = path.string();

@@ -27,6 +27,8 @@ class JsonObject {
   const Json& json() const noexcept { return json_; }
   std::string path_of(const std::string& key) const { return path_.empty() ? key : path_ + "." + key; }
   const std::string& file() const noexcept { return file_; }
+  /// Throws Error when the file's 'schema' is newer than `known`.
+  void check_schema(int64_t known) const;
 
   /// True for a whole number that an int64_t holds.
   static bool fits(const Json& number);

@@ -123,21 +123,28 @@ NamedTensors keys_for(const Architecture& architecture, const BertConfig& config
 
 }  // namespace
 
-fs::path resolve_model(const std::string& name) {
+FoundDirectory find_directory(const std::string& name) {
   std::error_code failure;
-  if (fs::is_directory(name, failure)) return name;
+  if (fs::is_directory(name, failure)) return {name, ""};
   const bool is_file = fs::exists(name, failure);
-  std::string looked =
+  FoundDirectory found;
+  found.looked =
       fmt::format("\n  {}: {} (working directory {})", name,
                   is_file ? "is a file, not a directory" : "no such directory", fs::current_path(failure).string());
   if (could_be_hub_name(name)) {
     const Cache cache = hub_cache();
     fs::path snapshot;
     std::string state;
-    if (find_snapshot(name, cache.directory, snapshot, state)) return snapshot;
-    looked += fmt::format("\n  {}: {} ({})", cache.directory.string(), state, cache.decided_by);
+    if (find_snapshot(name, cache.directory, snapshot, state)) return {snapshot, ""};
+    found.looked += fmt::format("\n  {}: {} ({})", cache.directory.string(), state, cache.decided_by);
   }
-  throw Error(fmt::format("model '{}': not found. Looked in{}", name, looked));
+  return found;
+}
+
+fs::path resolve_model(const std::string& name) {
+  const FoundDirectory found = find_directory(name);
+  if (found.directory.empty()) throw Error(fmt::format("model '{}': not found. Looked in{}", name, found.looked));
+  return found.directory;
 }
 
 std::vector<fs::path> tokenizer_files(const fs::path& directory) {
@@ -151,15 +158,17 @@ std::vector<fs::path> tokenizer_files(const fs::path& directory) {
 }
 
 void write_model_directory(const fs::path& directory, const BertConfig& config, const BertWeights& weights,
-                           const std::vector<fs::path>& files) {
+                           const std::vector<fs::path>& files, const AddFiles& add_files) {
   const Architecture architecture = architecture_of(weights);
   AtomicDirectory target(directory);
   for (const fs::path& file : files)
     target.copy(file, file.filename().string());
   target.write("config.json", config_json(config, architecture.name).dump(/*indent=*/2) + "\n");
-  OutputFile tensors = target.create("model.safetensors");
-  write_safetensors(tensors, keys_for(architecture, config, weights), {{"format", "pt"}});
-  tensors.close();
+  const NamedTensors tensors = keys_for(architecture, config, weights);
+  OutputFile output = target.create("model.safetensors");
+  write_safetensors(output, tensors, {{"format", "pt"}});
+  output.close();
+  if (add_files) add_files(target, tensors);
   target.commit();
 }
 

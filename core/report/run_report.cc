@@ -215,11 +215,7 @@ Json to_json(const RunReport& report) {
 
 RunReport report_from_json(const Json& json, const std::string& file) {
   const JsonObject object(json, file);
-  const int64_t schema = object.integer("schema");
-  if (schema > kSchema) {
-    throw Error(fmt::format("{}: was written by a newer plugtune (schema {}, this one reads {}); update plugtune", file,
-                            schema, kSchema));
-  }
+  object.check_schema(kSchema);
   try {
     return read_fields(object);
   } catch (const Json::exception&) {  // inside a list of strings or an evaluation

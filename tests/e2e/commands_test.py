@@ -143,7 +143,7 @@ class Mistakes(PlugtuneTest):
         self.assertRegex(result.stderr, r"must be UTF-8, got byte 0xFF at position [0-9,]+ .*ratings_train.txt:2402")
 
     def test_every_command_has_an_example(self):
-        for command in ("train", "eval", "predict", "merge", "compare", "plugins", "check", "config"):
+        for command in ("train", "eval", "predict", "merge", "unmerge", "compare", "plugins", "check", "config"):
             self.assertIn(f"plugtune {command}", self.succeed(command, "--help"))
 
 
