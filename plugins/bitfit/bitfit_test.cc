@@ -93,6 +93,8 @@ TEST(BitFit, TrainsWhatItIsTold) {
   EXPECT_EQ(tuned({{"layers", "0"}, {"targets", {"attention_output", "after_attention"}}})->trained_base(),
             (Names{"encoder.layer.0.attention.output.LayerNorm.bias", "encoder.layer.0.attention.output.dense.bias"}));
   EXPECT_EQ(tuned({{"layers", "0-1"}})->trained_base().size(), 2u * 8);
+  EXPECT_EQ(tuned({{"layers", "0"}, {"targets", {"query", "pooler", "embeddings.LayerNorm"}}})->trained_base(),
+            (Names{"embeddings.LayerNorm.bias", "encoder.layer.0.attention.self.query.bias", "pooler.dense.bias"}));
 }
 
 TEST(BitFit, CountsOfTheMultilingualModel) {

@@ -9,6 +9,7 @@ namespace {
 
 constexpr const char* kAll = "all";
 constexpr const char* kAnyPath = "/.*/";
+constexpr const char* kAnyLayer = "/encoder\\.layer\\..*/";  // what "all" means once layers are named
 
 /// Ends of paths within a layer, the longer ones first.
 constexpr std::pair<const char*, Role> kRoles[] = {
@@ -49,8 +50,9 @@ BitFitSettings::BitFitSettings(const ConfigView& view) : config(view) {
   if (!biases && !layer_norms && config.problems().empty())
     config.problem("what", "must name bias, layer_norm or both");
   selector = config.selector({kAll});
+  const std::string layers = config.string("layers", "");
   if (std::ranges::count(selector.targets(), kAll) > 0 && config.problems().empty())
-    selector = Selector({kAnyPath}, config.string("layers", ""), selector.subject());
+    selector = Selector({layers.empty() ? kAnyPath : kAnyLayer}, layers, selector.subject());
   config.reject_unknown();
 }
 

@@ -123,6 +123,7 @@ TEST(LoraExchange, WhateverIsSetGoesToPeftAndComesBack) {
       {{"targets", {R"(/encoder.*key/)"}}, {"layers", "0"}},
       {{"targets", {R"(/.*query/)", R"(/.*key/)"}}},
       {{"targets", {"word_embeddings", "query"}}, {"layers", "1"}},
+      {{"targets", {"pooler", "query"}}, {"layers", "1"}},
       {{"targets", "all-linear"}, {"exclude", {"key", "encoder.layer.0.output.dense"}}},
       {{"targets", {"query"}}, {"exclude", {R"(/.*layer\.1.*/)"}}},
       {{"targets", {"query", "value"}}, {"ranks", {{"encoder.layer.0.attention.self.query", 3}, {"query", 2}}}},

@@ -105,6 +105,11 @@ TEST(Lora, TargetsAreRolesPathsAndLayers) {
   EXPECT_EQ(patched_paths({{"targets", "all-linear"}}).size(), 12u);
   EXPECT_EQ(patched_paths({{"targets", {"word_embeddings", "query"}}, {"layers", "0"}}),
             Paths({"embeddings.word_embeddings", layer0 + "attention.self.query"}));
+  // What is in no layer is chosen by its target alone.
+  EXPECT_EQ(patched_paths({{"targets", {"key", "pooler", "classifier"}}, {"layers", "1"}}),
+            Paths({layer1 + "attention.self.key", "pooler.dense", "classifier"}));
+  EXPECT_EQ(patched_paths({{"targets", {"query", "/pooler.*/"}}, {"layers", "0"}}),
+            Paths({layer0 + "attention.self.query", "pooler.dense"}));
   EXPECT_EQ(patched_paths({{"targets", "/.*(word_embeddings|layer.0.*query)/"}}),
             Paths({"embeddings.word_embeddings", layer0 + "attention.self.query"}));
 }

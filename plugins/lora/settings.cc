@@ -113,14 +113,10 @@ LoraSettings::LoraSettings(const ConfigView& config) {
   exclude = checked_selector(config, "exclude", config.strings("exclude", {}), table + ".exclude");
   dora = config.boolean("dora", false);
   config.reject_unknown();
-  linear_selector_ = Selector(targets, layers, subject);
-  anywhere_ = Selector(targets);
+  selector_ = Selector(targets, layers, subject);
 }
 
-bool LoraSettings::chooses(const SiteInfo& site) const {
-  const Selector& selector = site.role == Role::kWordEmbeddings ? anywhere_ : linear_selector_;
-  return selector.matches(site) && !exclude.matches(site);
-}
+bool LoraSettings::chooses(const SiteInfo& site) const { return selector_.matches(site) && !exclude.matches(site); }
 
 LowRankOptions LoraSettings::options(const SiteInfo& site) const {
   LowRankOptions own = defaults;

@@ -37,8 +37,7 @@ class LoraSettings {
   /// Throws Error with every problem, unknown keys included.
   explicit LoraSettings(const ConfigView& config);
 
-  /// Whether the method is applied at a linear site or at the word embedding, which is in no layer and which `layers`
-  /// do not limit.
+  /// Whether the method is applied at a linear site or at the word embedding. `layers` do not limit what is in no layer.
   bool chooses(const SiteInfo& site) const;
   bool excludes(const SiteInfo& site) const { return exclude.matches(site); }
   LowRankOptions options(const SiteInfo& site) const;
@@ -53,7 +52,7 @@ class LoraSettings {
   SiteNumbers ranks, alphas;
 
  private:
-  Selector linear_selector_, anywhere_;
+  Selector selector_;
 };
 
 /// Every role that LoRA can be applied to.

@@ -94,8 +94,11 @@ int64_t Selector::highest_layer() const noexcept {
 }
 
 bool Selector::matches(const SiteInfo& site) const {
-  return has_layer(site.layer) && std::any_of(targets_.begin(), targets_.end(),
-                                              [&](const std::string& target) { return target_matches(target, site); });
+  // `layers` chooses among the encoder's layers; what is in none of them (pooler, classifier, embeddings) its target alone chooses.
+  const bool is_outside = site.layer < 0;
+  return (is_outside || has_layer(site.layer)) &&
+         std::any_of(targets_.begin(), targets_.end(),
+                     [&](const std::string& target) { return target_matches(target, site); });
 }
 
 std::vector<std::string> Selector::unmatched(const std::vector<SiteInfo>& sites) const {
