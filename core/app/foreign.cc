@@ -84,13 +84,10 @@ std::string base_of(const ImportOptions& options, const exchange::ForeignFiles& 
     throw Error(
         fmt::format("{}: does not say which base model it belongs to; name it with --model BASE", options.directory));
   }
-  try {
-    formats::resolve_model(files.base);
-  } catch (const Error&) {
-    throw Error(fmt::format(
-        "{}: calls its base model '{}', which is neither a directory here nor in the Hugging Face cache; name it with "
-        "--model BASE",
-        options.directory, files.base));
+  if (const formats::FoundDirectory found = formats::find_directory(files.base); found.directory.empty()) {
+    throw Error(
+        fmt::format("{}: calls its base model '{}', which was not found; name it with --model BASE. Looked in{}",
+                    options.directory, files.base, found.looked));
   }
   return files.base;
 }

@@ -26,7 +26,8 @@ int import_command(const Arguments& arguments) {
   if (!line.has("output")) throw Error("import: --output RUN is required: the run directory to make");
   const std::filesystem::path run = line.text("output");
   check_new_run("import", run);
-  ImportOptions options{line.texts("DIR").front(), line.text("model"), line.text("labels"), run.filename().string()};
+  ImportOptions options{exchange::resolve_foreign(line.texts("DIR").front()), line.text("model"), line.text("labels"),
+                        run.filename().string()};
   ImportedRun imported = import_foreign(options, line.search_path());
   write_finished_run(imported.session, run);
   for (const std::string& note : imported.notes)

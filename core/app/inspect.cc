@@ -168,7 +168,8 @@ int inspect_command(const Arguments& arguments) {
   } else if (experiment::run_state(path) == experiment::RunState::kFinished) {
     inspect_run(path);
   } else {
-    inspect_foreign({path, line.text("model"), line.text("labels"), "inspected"}, line.search_path());
+    inspect_foreign({exchange::resolve_foreign(path), line.text("model"), line.text("labels"), "inspected"},
+                    line.search_path());
   }
   return kDone;
 }

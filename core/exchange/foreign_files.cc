@@ -8,6 +8,7 @@
 #include "exchange/peft.h"
 #include "formats/atomic_file.h"
 #include "formats/bert_weights.h"
+#include "formats/model_directory.h"
 #include "plugtune/error.h"
 
 namespace plugtune::exchange {
@@ -44,12 +45,18 @@ ForeignFiles read_checkpoint(const std::filesystem::path& directory) {
 
 }  // namespace
 
-ForeignFiles read_foreign(const std::filesystem::path& directory) {
-  if (!std::filesystem::is_directory(directory)) {
-    const char* what = std::filesystem::exists(directory) ? "is not a directory" : "not found";
-    throw Error(fmt::format("{}: {}; expected the directory that another library saved (working directory: {})",
-                            directory.string(), what, std::filesystem::current_path().string()));
+std::string resolve_foreign(const std::string& name) {
+  const formats::FoundDirectory found = formats::find_directory(name);
+  if (found.directory.empty()) {
+    throw Error(fmt::format(
+        "{}: not found; expected a directory that another library saved, or its name in the Hugging Face cache. "
+        "Looked in{}",
+        name, found.looked));
   }
+  return found.directory.string();
+}
+
+ForeignFiles read_foreign(const std::filesystem::path& directory) {
   if (is_peft(directory)) return read_peft(directory);
   if (is_adapterhub(directory)) return read_adapterhub(directory);
   if (std::filesystem::exists(directory / "config.json")) return read_checkpoint(directory);

@@ -25,6 +25,9 @@ struct ForeignFiles {
   std::vector<std::string> notes;        ///< what the person should know, one line each
 };
 
+/// A directory as it was given, or the snapshot of that name in the Hugging Face cache. Throws Error that lists where it looked.
+std::string resolve_foreign(const std::string& name);
+
 /// Reads a directory of peft, AdapterHub (adapter, fusion with its members, head, set-up, and those of adapter-transformers 1-3), or
 /// a Hugging Face classification checkpoint. Throws Error: none of these, damaged, incomplete, or something in it that cannot
 /// be taken over exactly, by name.

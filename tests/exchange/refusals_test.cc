@@ -33,7 +33,7 @@ void edit_tensors(const fs::path& file, const std::function<void(formats::NamedT
 struct Refusal {
   std::string name, golden;
   std::function<void(const fs::path&)> damage;
-  std::string message;  ///< DIR stands for the directory
+  std::string message;  ///< DIR stands for the directory, HERE for the working directory
   std::vector<std::string> options = {};
 };
 
@@ -111,8 +111,9 @@ std::vector<Refusal> refusals() {
        "DIR/adapter_config.json: 'modules_to_save' names 'word_embeddings'; only the classifier and the "
        "pooler can be taken over"},
       {"BaseThatIsNotThere", peft, peft_config([](json& c) { c["base_model_name_or_path"] = "no/such-model"; }),
-       "DIR: calls its base model 'no/such-model', which is neither a directory here nor in the Hugging "
-       "Face cache; name it with --model BASE"},
+       "DIR: calls its base model 'no/such-model', which was not found; name it with --model BASE. Looked in\n"
+       "  no/such-model: no such directory (working directory HERE)\n"
+       "  /nowhere: does not exist (HF_HUB_CACHE)"},
       {"LayerMissing", peft, peft_tensors([](formats::NamedTensors& t) {
          std::erase_if(t, [](const auto& e) { return e.first.find("layer.1") != std::string::npos; });
        }),
@@ -188,8 +189,15 @@ std::vector<Refusal> refusals() {
   };
 }
 
+std::string with(std::string text, const std::string& what, const std::string& by) {
+  for (size_t at; (at = text.find(what)) != std::string::npos;)
+    text.replace(at, what.size(), by);
+  return text;
+}
+
 class Refused : public ::testing::TestWithParam<Refusal> {
  protected:
+  void SetUp() override { ::setenv("HF_HUB_CACHE", "/nowhere", 1); }
   testing::InRepository in_repository_;
   testing::TempFolder folder_;
 };
@@ -207,8 +215,7 @@ TEST_P(Refused, WithItsReasonAndNothingIsMade) {
   std::string errors = ::testing::internal::GetCapturedStderr();
   ::testing::internal::GetCapturedStdout();
   EXPECT_EQ(code, kUsersMistake);
-  for (size_t at; (at = errors.find(directory.string())) != std::string::npos;)
-    errors.replace(at, directory.string().size(), "DIR");
+  errors = with(with(errors, directory.string(), "DIR"), "directory " + fs::current_path().string(), "directory HERE");
   EXPECT_EQ(errors, GetParam().message + "\n");
   EXPECT_FALSE(fs::exists(run));
 }
