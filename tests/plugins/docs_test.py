@@ -1,35 +1,18 @@
-"""docs_test.py: what docs/abi.md and docs/writing-a-plugin.md show is real.
+"""docs_test.py: what docs/abi.md and docs/writing-a-plugin.md show is real (tests/support/doc_pages.py says which blocks).
 
-A fenced block behind `<!-- from PATH -->` stands in that file of the repository, line for line. One behind `<!-- transcript -->`
-is what its commands print, run in the tests folder of the build; numbers may differ, and so may the build's name.
+Transcripts are run in the tests folder of the build.
 """
 
 import os
 import pathlib
-import re
 import subprocess
+import sys
 import unittest
 
-SOURCE = pathlib.Path(__file__).resolve().parents[2]
-BUILD = pathlib.Path(os.environ["PLUGTUNE_BINARY_DIR"])
+sys.path.append(str(pathlib.Path(__file__).resolve().parents[1] / "support"))
+from doc_pages import BUILD, SOURCE, difference, pieces_of_source, transcripts
+
 PAGES = ["docs/abi.md", "docs/writing-a-plugin.md"]
-
-BLOCK = re.compile(r"<!-- (from ([^ ]+)|transcript) -->\n```[a-z]*\n(.*?)```", re.DOTALL)
-
-
-def blocks(kind):
-    for page in PAGES:
-        for match in BLOCK.finditer((SOURCE / page).read_text(encoding="utf-8")):
-            if match[1].startswith(kind):
-                yield page, match[2], match[3]
-
-
-def normal(text):
-    """Without what differs from machine to machine: the build's folder, numbers, blanks that follow from them."""
-    text = text.replace(str(BUILD), "build/release").replace(str(BUILD.relative_to(SOURCE)) if BUILD.is_relative_to(SOURCE) else "\0", "build/release")
-    text = re.sub(r"sdk_hash=\w+", "sdk_hash=HASH", text)
-    text = re.sub(r"\d+(\.\d+)?(e[-+]\d+)?", "#", text)
-    return [re.sub(r" +", " ", line).strip() for line in text.strip().split("\n")]
 
 
 def outcome(command):
@@ -48,21 +31,20 @@ class Docs(unittest.TestCase):
             sample.symlink_to(SOURCE / "sdk/template/dataset/sample")
 
     def test_pieces_of_source_are_the_source(self):
-        found = list(blocks("from"))
-        self.assertGreater(len(found), 5)
+        found = [(page, path, text) for page in PAGES for path, text in pieces_of_source(page)]
+        self.assertGreater(len(found), 8)
         for page, path, text in found:
             source = "\n" + (SOURCE / path).read_text(encoding="utf-8")
             with self.subTest(page=page, path=path):
                 self.assertIn("\n" + text, source)
 
     def test_transcripts_are_what_is_printed(self):
-        found = list(blocks("transcript"))
-        self.assertGreater(len(found), 3)
-        for page, _, text in found:
-            for part in re.split(r"^\$ ", text, flags=re.MULTILINE)[1:]:
-                command, _, expected = part.partition("\n")
-                with self.subTest(page=page, command=command):
-                    self.assertEqual(normal(outcome(command)), normal(expected))
+        found = [(page, command, shown) for page in PAGES for command, shown in transcripts(page)]
+        self.assertGreater(len(found), 8)
+        for page, command, shown in found:
+            with self.subTest(page=page, command=command):
+                printed = outcome(command)
+                self.assertEqual(difference(printed, shown), "", printed)
 
 
 if __name__ == "__main__":

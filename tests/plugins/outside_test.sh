@@ -51,13 +51,22 @@ cmake --build build > build.log 2>&1 || { cat build.log; exit 1; }
 cd "$work"
 cp -r "$here/../golden/tiny" tiny
 cp "$here/outside/experiment.toml" .
-export PLUGTUNE_PLUGIN_PATH=my_ia3/build:my_prefix/build:lines/build
+export PLUGTUNE_PLUGIN_PATH=my_ia3/build:my_prefix/build:lines/build:rescale/build
 for method in my_ia3 my_prefix; do
   say "training with $method, and evaluating the run again from its files"
   "$prefix/bin/plugtune" train experiment.toml --quiet --set "strategy.plugin=$method" --set "run.name=$method"
   loss=$("$prefix/bin/plugtune" eval "runs/$method" --json 2> /dev/null | grep -o '"loss":[^,]*' | cut -d: -f2)
   grep -q "$loss" "runs/$method/report.json" || { echo "the reloaded run has loss $loss, which training did not have"; exit 1; }
 done
+say "taking the template's method to another library's files and back"
+"$prefix/bin/plugtune" train experiment.toml --quiet --set strategy.plugin=rescale --set run.name=rescale
+"$prefix/bin/plugtune" export runs/rescale --format peft --output rescale-peft
+grep -q '"peft_type": "RESCALE"' rescale-peft/adapter_config.json
+"$prefix/bin/plugtune" import rescale-peft --output runs/rescale-again
+printf 'good\nbad film\n' > texts
+"$prefix/bin/plugtune" predict runs/rescale --format jsonl < texts > answers
+"$prefix/bin/plugtune" predict runs/rescale-again --format jsonl < texts > answers-again
+cmp answers answers-again
 say "merging ia3; prefix cannot be merged, and says why"
 "$prefix/bin/plugtune" merge runs/my_ia3 --output merged
 code=0

@@ -2,6 +2,7 @@
 // Half of (IA)^3 (Liu et al. 2022, arXiv:2205.05638), in its smallest form: a strategy to copy and change.
 #include "plugtune/plugtune.h"
 
+using plugtune::ConfigNode;
 using plugtune::Tensor;
 
 // A patch is the code around one span of the model. This one goes around a linear layer. Whatever it registers is trained,
@@ -49,5 +50,57 @@ class Rescale final : public plugtune::Strategy {
   plugtune::Selector targets_;
 };
 
+// The same numbers in the files of another library, so that `plugtune export` and `import` know the method. A method that no
+// other library has needs none of this: remove the class, and write PLUGTUNE_STRATEGY at the end.
+//
+// Here a method of peft that is made up, "RESCALE". Its configuration lists modules, its file has a tensor (out) for each.
+class RescaleExchange final : public plugtune::Exchange {
+ public:
+  // Every plugin is asked this of every file, so it looks only at what tells methods apart.
+  bool reads(const plugtune::ForeignAdapter& adapter) const override {
+    return adapter.format == "peft" && plugtune::text_at(adapter.config, "peft_type") == "RESCALE";
+  }
+
+  // Their file as our settings and tensors. take() notes what is missing or has another shape; a tensor that nobody takes, or a
+  // field that nobody reads, is refused by plugtune: a file is read exactly or not at all.
+  plugtune::MethodDelta read(plugtune::ForeignAdapter& adapter, plugtune::ForeignTensors& tensors,
+                             const plugtune::ExchangeBase& base) const override {
+    const plugtune::ConfigView config(adapter.config, {"adapter_config.json", "RESCALE", "", {}});
+    const std::vector<std::string> modules = config.strings("target_modules", {});
+    if (modules.empty()) config.problem("target_modules", "must list the modules that have a factor");
+    // These describe and do not compute, or are read by plugtune itself.
+    plugtune::reject_unknown_fields(
+        config, adapter.config,
+        {"base_model_name_or_path", "inference_mode", "modules_to_save", "peft_type", "task_type"});
+    plugtune::MethodDelta delta{ConfigNode{ConfigNode::Table{}}, {}, {}};
+    delta.settings.set("targets", plugtune::array_of(modules));
+    for (const std::string& module : modules) {
+      const int64_t out = base.weight(module + ".weight").size(0);
+      delta.tensors.emplace_back(module + kOurs, tensors.take(module + kTheirs, {out}));
+    }
+    return delta;
+  }
+
+  // The reverse. Whatever cannot be said exactly in their file is an Error that says what can be done instead.
+  plugtune::ForeignAdapter write(const plugtune::MethodDelta& delta, const std::string& format, const std::string&,
+                                 const plugtune::ExchangeBase&) const override {
+    if (format != "peft")
+      throw plugtune::Error("rescale: has no form in " + format + "; --format hf writes it as a plain model");
+    plugtune::ForeignAdapter adapter{"peft", "", ConfigNode{ConfigNode::Table{}}, {}, {}, {}};
+    std::vector<std::string> modules;
+    for (const auto& [key, tensor] : delta.tensors) {
+      modules.push_back(key.substr(0, key.size() - kOurs.size()));
+      adapter.tensors.emplace_back(modules.back() + kTheirs, tensor);
+    }
+    adapter.config.set("peft_type", {std::string("RESCALE")});
+    adapter.config.set("target_modules", plugtune::array_of(modules));
+    return adapter;
+  }
+
+ private:
+  // How a tensor is called behind the path of its layer: here `<patch>.<parameter>`, and there.
+  const std::string kOurs = ".rescale.factor", kTheirs = ".rescale";
+};
+
 // What `plugtune plugins` shows. The name must be the file's: rescale.strategy.so.
-PLUGTUNE_STRATEGY(Rescale, "rescale", "1.0.0", "a learned factor per output", 0)
+PLUGTUNE_STRATEGY_AND_EXCHANGE(Rescale, RescaleExchange, "rescale", "1.0.0", "a learned factor per output", 0)
