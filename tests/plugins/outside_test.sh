@@ -62,7 +62,7 @@ say "taking the template's method to another library's files and back"
 "$prefix/bin/plugtune" train experiment.toml --quiet --set strategy.plugin=rescale --set run.name=rescale
 "$prefix/bin/plugtune" export runs/rescale --format peft --output rescale-peft
 grep -q '"peft_type": "RESCALE"' rescale-peft/adapter_config.json
-"$prefix/bin/plugtune" import rescale-peft --output runs/rescale-again
+"$prefix/bin/plugtune" import rescale-peft --labels negative,positive --output runs/rescale-again
 printf 'good\nbad film\n' > texts
 "$prefix/bin/plugtune" predict runs/rescale --format jsonl < texts > answers
 "$prefix/bin/plugtune" predict runs/rescale-again --format jsonl < texts > answers-again
