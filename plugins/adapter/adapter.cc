@@ -6,49 +6,41 @@
 //   parallel      LN(f(x) + h + x)           beside the feed-forward, scaling 4       He et al. 2021, arXiv:2110.04366
 //   adapter_plus  f(z) + z, z = LN(h + x)    after the feed-forward, channel scaling  Steitz and Roth 2024, arXiv:2406.06820
 //   compacter     as houlsby; D, U are sums of Kronecker products, one rule for all   Mahabadi et al. 2021, arXiv:2106.04647
-// Everything in between is an option. The arithmetic is shared with AdapterFusion: plugtune/blocks/adapter_block.h.
+//   +inv          pfeiffer or houlsby with a NICE layer behind the embeddings       Pfeiffer et al. 2020, arXiv:2005.00052
+// Everything in between is an option. The arithmetic is shared with AdapterFusion: plugtune/blocks/adapter_block.h. A second
+// adapter at the same places is a stage above the first: plugtune/blocks/adapter_stage.h.
 #include "exchange.h"
 #include "plugtune/plugtune.h"
 
 namespace {
 
-using plugtune::AdapterBlock;
+using plugtune::AdapterStage;
+using plugtune::BottleneckStage;
 using plugtune::ConfigView;
-using plugtune::JunctionIn;
-using plugtune::JunctionNext;
 using plugtune::JunctionSite;
+using plugtune::NiceCoupling;
 using torch::Tensor;
-
-class AdapterPatch final : public plugtune::JunctionPatch {
- public:
-  explicit AdapterPatch(const plugtune::AdapterBlockOptions& options)
-      : bottleneck_(register_module("bottleneck", std::make_shared<AdapterBlock>(options))) {}
-
-  Tensor forward(const JunctionIn& in, const JunctionNext& next) override {
-    const AdapterBlock::Entry entry = bottleneck_->enter(in, next);  // z and the residual: h, LN(h + x) or x
-    const Tensor y = bottleneck_->forward(entry, in.layout);         // f(z) + residual
-    return bottleneck_->leave(y, in, next);                          // LN(y + x)
-  }
-  bool row_wise() const override { return bottleneck_->row_wise(); }
-  /// Compacter's A; undefined for other adapters.
-  const Tensor& phm_rule() const { return bottleneck_->phm_rule; }
-
- private:
-  std::shared_ptr<AdapterBlock> bottleneck_;
-};
 
 class Adapter final : public plugtune::Strategy {
  public:
   explicit Adapter(const ConfigView& config) : settings_(config) { config.reject_unknown(); }
 
   void apply(plugtune::Model& model) override {
-    Tensor phm_rule;  // one for all places: the first patch owns it
-    for (JunctionSite* place : settings_.places(model)) {
-      auto options = settings_.block(place->info().layer, model.info().hidden_size);
+    const int64_t hidden = model.info().hidden_size;
+    const std::vector<JunctionSite*> places = settings_.places(model);
+    if (const auto options = settings_.invertible(hidden)) {
+      const auto coupling = std::make_shared<NiceCoupling>(*options);
+      // In a stack only the first adapter's works; the library keeps the others, and so does a run that is made of its files.
+      const bool is_first = !AdapterStage::any(model);
+      plugtune::attach_invertible(model, settings_.name, {{"invertible", coupling}}, is_first ? coupling : nullptr);
+    }
+    Tensor phm_rule;  // one for all places: the first stage owns it
+    for (JunctionSite* place : places) {
+      auto options = settings_.block(place->info().layer, hidden);
       options.bottleneck.phm.rule = phm_rule;
-      const auto patch = std::make_shared<AdapterPatch>(options);
-      phm_rule = patch->phm_rule();
-      place->attach(settings_.name, patch);
+      const auto stage = std::make_shared<BottleneckStage>(options);
+      phm_rule = stage->block().phm_rule;
+      AdapterStage::attach(*place, settings_.name, stage);
     }
   }
 

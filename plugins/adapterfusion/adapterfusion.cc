@@ -26,7 +26,7 @@ using torch::Tensor;
 // With `temperature` T starts at 50 and falls by a thousandth of that per step, down to 1.
 double temperature_at(int64_t step) { return std::max(50.0 - 0.05 * static_cast<double>(step), 1.0); }
 
-class FusionPatch final : public plugtune::JunctionPatch {
+class FusionPatch final : public plugtune::AdapterStage {
  public:
   /// @param dropout  of the scores
   FusionPatch(std::vector<std::shared_ptr<AdapterBlock>> members, int64_t hidden, const FusionOptions& options,
@@ -50,9 +50,9 @@ class FusionPatch final : public plugtune::JunctionPatch {
     if (options.temperature) temperature_ = register_buffer("temperature", torch::full({}, temperature_at(0)));
   }
 
-  Tensor forward(const JunctionIn& in, const JunctionNext& next) override {
+  Tensor pass(const JunctionIn& in, const JunctionNext& norm) override {
     const AdapterBlock& last = *members_.back();
-    const AdapterBlock::Entry entry = last.enter(in, next);
+    const AdapterBlock::Entry entry = last.enter(in, norm);
     std::vector<Tensor> updates;
     for (const auto& member : members_)
       updates.push_back(member->update(entry.z, in.layout));
@@ -65,7 +65,10 @@ class FusionPatch final : public plugtune::JunctionPatch {
     // W_v (sum_i p_i u_i), not sum_i p_i (W_v u_i): one product with W_v instead of M.
     Tensor c = torch::bmm(p.unsqueeze(1), u).squeeze(1);  // (N, H)
     if (options_.value) c = torch::linear(c, value_weight_);
-    return last.leave(options_.residual_before ? c : c + entry.residual, in, next);
+    return options_.residual_before ? c : c + entry.residual;
+  }
+  Tensor close(const Tensor& y, const JunctionIn& in, const JunctionNext& norm) override {
+    return members_.back()->leave(y, in, norm);
   }
   bool row_wise() const override { return true; }
 
@@ -136,6 +139,7 @@ class AdapterFusion final : public plugtune::Strategy,
   void apply(plugtune::Model& model) override {
     const int64_t hidden = model.info().hidden_size;
     const double dropout = options_.dropout.value_or(model.info().attention_dropout);
+    attach_invertible(model);
     std::vector<Tensor> rules(members_.size());  // of members that have PHM: the block at the first place owns it
     for (JunctionSite* place : adapterfusion::places(members_, model, config_)) {
       std::vector<std::shared_ptr<AdapterBlock>> blocks;
@@ -145,7 +149,7 @@ class AdapterFusion final : public plugtune::Strategy,
       }
       patches_.push_back(std::make_shared<FusionPatch>(std::move(blocks), hidden, options_, dropout));
       places_.push_back("layer " + std::to_string(place->info().layer) + " " + plugtune::role_name(place->info().role));
-      place->attach(name_, patches_.back());
+      plugtune::AdapterStage::attach(*place, name_, patches_.back());
     }
   }
 
@@ -187,6 +191,19 @@ class AdapterFusion final : public plugtune::Strategy,
   }
 
  private:
+  /// Frozen, as the members are. The first member's works, or none: so it is in the library, which keeps the others too.
+  void attach_invertible(plugtune::Model& model) {
+    plugtune::NamedCouplings couplings;
+    std::shared_ptr<plugtune::NiceCoupling> working;
+    for (size_t i = 0; i < members_.size(); ++i) {
+      const auto coupling = members_[i].invertible_layer(model.info().hidden_size, config_);
+      if (coupling == nullptr) continue;
+      couplings.emplace_back("member_" + std::to_string(i), coupling);
+      if (i == 0 && !plugtune::AdapterStage::any(model)) working = coupling;
+    }
+    if (!couplings.empty()) plugtune::attach_invertible(model, name_, couplings, working);
+  }
+
   ConfigView config_;
   std::vector<Member> members_;
   FusionOptions options_;

@@ -82,9 +82,12 @@ Named renamed(const Named& tensors, const std::string& from, const std::string& 
   }
   return list;
 }
-std::string bottleneck_part(const std::string& patch) { return std::string(kNorm) + "." + patch + ".bottleneck."; }
-std::string member_part(const std::string& patch, size_t member) {
-  return std::string(kNorm) + "." + patch + ".member_" + std::to_string(member) + ".";
+/// What a member's keys contain in its own delta, and in the fusion's: its blocks and its layer behind the embeddings.
+std::vector<std::pair<std::string, std::string>> member_parts(const std::string& own_patch, const std::string& patch,
+                                                              size_t member) {
+  const std::string fused = "." + patch + ".member_" + std::to_string(member) + ".";
+  return {{kNorm + ("." + own_patch) + ".bottleneck.", kNorm + fused},
+          {"encoder." + own_patch + ".invertible.", "encoder" + fused}};
 }
 
 // --- Reading ---------------------------------------------------------------------------------------------------------
@@ -271,8 +274,10 @@ MethodDelta FusionExchange::read(ForeignAdapter& adapter, ForeignTensors& tensor
                                  tensors.take(fusion_prefix(place, adapter.name) + name.theirs, name.shape));
   }
   for (size_t i = 0; i < delta.sources.size(); ++i) {
-    const Named member = renamed(delta.sources[i].second.tensors, bottleneck_part("adapter"), member_part(patch, i));
-    delta.tensors.insert(delta.tensors.end(), member.begin(), member.end());
+    for (const auto& [ours, fused] : member_parts("adapter", patch, i)) {
+      const Named member = renamed(delta.sources[i].second.tensors, ours, fused);
+      delta.tensors.insert(delta.tensors.end(), member.begin(), member.end());
+    }
   }
   skip_unused(adapter, tensors, options, used, base.info);
   return delta;
@@ -298,15 +303,18 @@ ForeignAdapter FusionExchange::write(const MethodDelta& delta, const std::string
     MethodDelta member;
     member.settings = runs[i].methods.front().settings;
     const AdapterSettings settings{ConfigView(member.settings)};
-    member.tensors = renamed(delta.tensors, member_part(patch, i), bottleneck_part(settings.name));
+    for (const auto& [ours, fused] : member_parts(settings.name, patch, i)) {
+      const Named part = renamed(delta.tensors, fused, ours);
+      member.tensors.insert(member.tensors.end(), part.begin(), part.end());
+    }
     fusion.members.push_back(plugtune::write_adapterhub_bottleneck(member, names[i], base.info));
     fusion.notes.insert(fusion.notes.end(), fusion.members.back().notes.begin(), fusion.members.back().notes.end());
   }
   const AdapterSettings last{ConfigView(runs.back().methods.front().settings)};
   for (const auto& [place, is_used] : library_places(last, base.info.layers)) {
     for (const TensorName& entry : fusion_tensors(options, base.info.hidden_size)) {
-      const Tensor tensor = is_used ? delta.tensor(place + kNorm + "." + patch + "." + entry.ours)
-                                    : torch::zeros(entry.shape);
+      const Tensor tensor =
+          is_used ? delta.tensor(place + kNorm + "." + patch + "." + entry.ours) : torch::zeros(entry.shape);
       fusion.tensors.emplace_back(fusion_prefix(place, fusion.name) + entry.theirs, tensor);
     }
   }

@@ -10,6 +10,7 @@ using plugtune::AdapterBlock;
 using plugtune::AdapterSettings;
 using plugtune::ConfigView;
 using plugtune::JunctionSite;
+using plugtune::NiceCoupling;
 using plugtune::SourceRun;
 
 constexpr const char* kKey = "sources";
@@ -35,10 +36,12 @@ bool is_adapter_run(const SourceRun& run, const ConfigView& config) {
 
 Member read_member(const SourceRun& run) {
   const ConfigView settings(run.methods.front().settings, {"run '" + run.name + "'", "strategy 'adapter'", "", {}});
-  Member member{run.name, AdapterSettings(settings), {}};
+  Member member{run.name, AdapterSettings(settings), {}, {}};
   settings.reject_unknown();
   const std::string patch = "." + member.settings.name + ".bottleneck.";
+  const std::string invertible = "encoder." + member.settings.name + ".invertible.";
   for (const auto& [key, tensor] : run.tensors) {
+    if (key.starts_with(invertible)) member.invertible[key.substr(invertible.size())] = tensor;
     if (const size_t at = key.find(patch); at != std::string::npos) {
       member.blocks[key.substr(0, at)][key.substr(at + patch.size())] = tensor;
     }
@@ -110,18 +113,31 @@ std::shared_ptr<AdapterBlock> Member::block(const plugtune::SiteInfo& place, int
   plugtune::AdapterBlockOptions options = settings.block(place.layer, hidden_size);
   options.bottleneck.phm.rule = phm_rule;
   auto block = std::make_shared<AdapterBlock>(options);
+  load(*block, tensors, place.path, config);
+  return block;
+}
+
+std::shared_ptr<NiceCoupling> Member::invertible_layer(int64_t hidden_size, const ConfigView& config) const {
+  const auto options = settings.invertible(hidden_size);
+  if (!options) return nullptr;
+  auto coupling = std::make_shared<NiceCoupling>(*options);
+  load(*coupling, invertible, "encoder", config);
+  return coupling;
+}
+
+void Member::load(torch::nn::Module& module, const std::map<std::string, Tensor>& tensors, const std::string& place,
+                  const ConfigView& config) const {
   torch::NoGradGuard no_grad;
-  for (auto& parameter : block->named_parameters()) {
+  for (auto& parameter : module.named_parameters()) {
     const auto at = tensors.find(parameter.key());
     if (at == tensors.end() || at->second.sizes() != parameter.value().sizes()) {
       throw config.error(kKey, "run '" + run + "' has no tensor " + parameter.key() + " of shape " +
-                                   c10::str(parameter.value().sizes()) + " at " + place.path +
+                                   c10::str(parameter.value().sizes()) + " at " + place +
                                    ", as its settings say; its delta is damaged, train it again");
     }
     parameter.value().copy_(at->second);
     parameter.value().set_requires_grad(false);
   }
-  return block;
 }
 
 }  // namespace adapterfusion

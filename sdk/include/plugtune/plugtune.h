@@ -3,7 +3,9 @@
 
 #include "plugtune/blocks/adapter_block.h"
 #include "plugtune/blocks/adapter_settings.h"
+#include "plugtune/blocks/adapter_stage.h"
 #include "plugtune/blocks/bottleneck.h"
+#include "plugtune/blocks/invertible.h"
 #include "plugtune/blocks/low_rank.h"
 #include "plugtune/capability.h"
 #include "plugtune/combine.h"

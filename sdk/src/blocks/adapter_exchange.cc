@@ -1,163 +1,16 @@
-// adapter_exchange.cc - the fields and tensors of a bottleneck adapter, by AdapterHub's names and by ours.
+// adapter_exchange.cc - the tensors of a bottleneck adapter, by AdapterHub's names and by ours.
 #include "plugtune/blocks/adapter_exchange.h"
 
 #include <algorithm>
-#include <cctype>
-#include <cmath>
-#include <optional>
 
+#include "adapter_fields.h"
 #include "plugtune/error.h"
 
 namespace plugtune {
 inline namespace v1 {
 namespace {
 
-using Table = ConfigNode::Table;
 using Named = std::vector<std::pair<std::string, Tensor>>;
-
-// --- The configuration -----------------------------------------------------------------------------------------------
-
-constexpr const char* kRequired[] = {"mh_adapter", "output_adapter", "reduction_factor", "non_linearity"};
-constexpr const char* kPhm[] = {"phm_dim", "phm_rank", "phm_c_init", "phm_init_range", "learn_phm"};
-constexpr const char* kPhmForms[] = {"factorized_phm_W", "shared_W_phm", "shared_phm_rule", "factorized_phm_rule",
-                                     "phm_bias"};
-// Names before adapter-transformers 1.0, which its configurations on the Hub still have.
-constexpr std::pair<const char*, const char*> kRenamed[] = {{"MH_Adapter", "mh_adapter"},
-                                                            {"Output_Adapter", "output_adapter"},
-                                                            {"LN_before", "ln_before"},
-                                                            {"LN_after", "ln_after"}};
-
-ConfigNode null() { return {std::string()}; }
-
-// BnConfig's fields and what the library takes where one is absent. The four required ones have no such value.
-const Table& library_defaults() {
-  static const Table defaults = {{"original_ln_before", {false}},
-                                 {"original_ln_after", {true}},
-                                 {"ln_before", {false}},
-                                 {"ln_after", {false}},
-                                 {"init_weights", {std::string("bert")}},
-                                 {"init_weights_seed", null()},
-                                 {"is_parallel", {false}},
-                                 {"scaling", {1.0}},
-                                 {"use_gating", {false}},
-                                 {"residual_before_ln", {true}},
-                                 {"adapter_residual_before_ln", {false}},
-                                 {"inv_adapter", null()},
-                                 {"inv_adapter_reduction_factor", null()},
-                                 {"cross_adapter", {false}},
-                                 {"leave_out", {ConfigNode::Array{}}},
-                                 {"dropout", {0.0}},
-                                 {"phm_layer", {false}},
-                                 {"phm_dim", {int64_t{4}}},
-                                 {"factorized_phm_W", {true}},
-                                 {"shared_W_phm", {false}},
-                                 {"shared_phm_rule", {true}},
-                                 {"factorized_phm_rule", {false}},
-                                 {"phm_c_init", {std::string("normal")}},
-                                 {"phm_init_range", {0.0001}},
-                                 {"learn_phm", {true}},
-                                 {"hypercomplex_nonlinearity", {std::string("glorot-uniform")}},
-                                 {"phm_rank", {int64_t{1}}},
-                                 {"phm_bias", {true}},
-                                 {"stochastic_depth", {0.0}}};
-  return defaults;
-}
-
-
-
-std::optional<double> number_of(const ConfigNode& node) {
-  if (const auto* whole = std::get_if<int64_t>(&node.value)) return static_cast<double>(*whole);
-  if (const auto* real = std::get_if<double>(&node.value)) return *real;
-  return std::nullopt;
-}
-
-bool same_value(const ConfigNode& a, const ConfigNode& b) {
-  if (const auto number = number_of(a)) return number == number_of(b);
-  if (a.value.index() != b.value.index()) return false;
-  if (const auto* text = std::get_if<std::string>(&a.value)) return *text == std::get<std::string>(b.value);
-  if (const auto* flag = std::get_if<bool>(&a.value)) return *flag == std::get<bool>(b.value);
-  const auto same = [](const auto& left, const auto& right) { return same_value(left, right); };
-  if (const auto* array = std::get_if<ConfigNode::Array>(&a.value)) {
-    const auto& other = std::get<ConfigNode::Array>(b.value);
-    return std::equal(array->begin(), array->end(), other.begin(), other.end(), same);
-  }
-  const auto& left = std::get<Table>(a.value);
-  return left.size() == std::get<Table>(b.value).size() && std::ranges::all_of(left, [&](const auto& entry) {
-           const ConfigNode* other = b.find(entry.first);
-           return other != nullptr && same_value(entry.second, *other);
-         });
-}
-
-void erase(ConfigNode& table, const std::string& key) {
-  std::erase_if(std::get<Table>(table.value), [&](const auto& entry) { return entry.first == key; });
-}
-
-// The name of an activation as transformers means it today: the library lower-cases it, and in files without a version "gelu"
-// is another function.
-void modernise_activation(ConfigNode& fields) {
-  const ConfigNode* node = fields.find("non_linearity");
-  const auto* given = node == nullptr ? nullptr : std::get_if<std::string>(&node->value);
-  if (given == nullptr) return;
-  std::string name = *given;
-  std::ranges::transform(name, name.begin(), [](unsigned char letter) { return std::tolower(letter); });
-  if (text_at(fields, "version").empty()) {
-    if (name == "gelu") {
-      name = "gelu_new";
-    } else if (name == "gelu_orig") {
-      name = "gelu";
-    }
-  }
-  fields.set("non_linearity", {name});
-}
-
-bool is_modern(const ConfigNode& config) { return text_at(config, "version").starts_with("adapters."); }
-
-// What the file says of an invertible adapter, which is a method of its own. "" when there is none.
-std::string invertible_kind(const ConfigNode& config) {
-  const ConfigNode* nested = config.find("invertible_adapter");  // adapter-transformers 1.0
-  return nested != nullptr ? text_at(*nested, "block_type") : text_at(config, "inv_adapter");
-}
-
-void refuse_invertible(ForeignAdapter& adapter, const ForeignTensors& tensors) {
-  const std::string kind = invertible_kind(adapter.config);
-  if (kind.empty()) return;
-  const bool has_weights = std::ranges::any_of(tensors.names(), [](const std::string& name) {
-    return name.starts_with("invertible_adapters.") || name.find(".invertible_adapters.") != std::string::npos;
-  });
-  if (!has_weights && !is_modern(adapter.config)) {
-    // Task adapters of that time named the invertible adapter of their language without having it.
-    adapter.notes.push_back("adapter '" + adapter.name + "': its configuration names an invertible adapter ('" + kind +
-                            "') that it does not have; left out, as the library does");
-    return;
-  }
-  throw Error(tensors.subject() + ": config.inv_adapter: is \"" + kind +
-              "\"; an invertible adapter is a method of its own, which strategy 'adapter' does not have" +
-              (has_weights ? "" : ", and the file has no weights for it"));
-}
-
-// Every field that says what the adapter computes, under today's names.
-ConfigNode modern_fields(const ForeignAdapter& adapter) {
-  ConfigNode fields{library_defaults()};
-  for (const auto& [key, value] : std::get<Table>(adapter.config.value)) {
-    const auto renamed = std::ranges::find_if(kRenamed, [&](const auto& entry) { return entry.first == key; });
-    fields.set(renamed == std::end(kRenamed) ? key : renamed->second, value);
-  }
-  modernise_activation(fields);
-  const bool is_phm = is_true_at(fields, "phm_layer");
-  const ConfigNode defaults{library_defaults()};
-  for (const char* key : kPhmForms) {
-    if (!is_phm || same_value(*fields.find(key), *defaults.find(key))) erase(fields, key);
-  }
-  if (!is_phm) {
-    for (const char* key : kPhm)
-      erase(fields, key);
-  }
-  // Of an invertible adapter, of how it was initialised, and of the fusion of its time.
-  for (const char* other : {"version", "inv_adapter", "inv_adapter_reduction_factor", "invertible_adapter",
-                            "init_weights_seed", "hypercomplex_nonlinearity", "attention_type", "new_attention_norm"})
-    erase(fields, other);
-  return fields;
-}
 
 void add_notes(ForeignAdapter& adapter) {
   const auto note = [&](const std::string& text) {
@@ -167,26 +20,6 @@ void add_notes(ForeignAdapter& adapter) {
   if (adapter.config.find("init_weights_seed") != nullptr)
     note("init_weights_seed is not kept: the adapter is made already");
 }
-
-/// The named configuration with the fewest other values, and these values.
-ConfigNode shortest(const ConfigNode& resolved) {
-  ConfigNode best;
-  for (const std::string& name : adapter_config_names()) {
-    const ConfigView view(ConfigNode{Table{{"config", {name}}}});
-    const AdapterSettings settings(view);
-    if (is_true_at(view.resolved(), "phm_layer") != is_true_at(resolved, "phm_layer")) continue;
-    ConfigNode candidate{Table{{"config", {name}}}};
-    for (const auto& [key, value] : std::get<Table>(resolved.value)) {
-      const ConfigNode* other = view.resolved().find(key);
-      if (key != "config" && (other == nullptr || !same_value(value, *other))) candidate.set(key, value);
-    }
-    const bool is_first = std::get<Table>(best.value).empty();
-    if (is_first || std::get<Table>(candidate.value).size() < std::get<Table>(best.value).size()) best = candidate;
-  }
-  return best;
-}
-
-// --- The tensors -----------------------------------------------------------------------------------------------------
 
 struct TensorName {
   std::string ours, theirs;  // behind "<junction>.adapter.bottleneck." and "<sub-layer>.adapters.<name>."
@@ -224,6 +57,27 @@ std::vector<TensorName> block_tensors(const AdapterBlockOptions& options) {
     list.push_back({"gate_weight", "gate.weight", {1, hidden}, ""});
     list.push_back({"gate_bias", "gate.bias", {1}, ""});
   }
+  return list;
+}
+
+std::string invertible_prefix(const std::string& adapter) { return "invertible_adapters." + adapter + "."; }
+std::string invertible_key(const std::string& patch) { return "encoder." + patch + ".invertible."; }
+
+bool has_invertible(const ForeignAdapter& adapter) {
+  const std::string prefix = invertible_prefix(adapter.name);
+  return std::ranges::any_of(adapter.tensors, [&](const auto& entry) { return entry.first.starts_with(prefix); });
+}
+
+std::vector<TensorName> invertible_tensors(const NiceOptions& options) {
+  std::vector<TensorName> list;
+  const auto subnet = [&](const std::string& ours, const std::string& theirs, int64_t in, int64_t width, int64_t out) {
+    list.push_back({ours + "down_weight", theirs + "0.weight", {width, in}, ""});
+    list.push_back({ours + "down_bias", theirs + "0.bias", {width}, ""});
+    list.push_back({ours + "up_weight", theirs + "2.weight", {out, width}, ""});
+    list.push_back({ours + "up_bias", theirs + "2.bias", {out}, ""});
+  };
+  subnet("f_", "F.", options.second_half(), options.width_f(), options.first_half());
+  subnet("g_", "G.", options.first_half(), options.width_g(), options.second_half());
   return list;
 }
 
@@ -293,47 +147,12 @@ Named read_tensors(const std::string& adapter, ForeignTensors& tensors, const Ad
   if (const int64_t n = settings.block(all.front().layer, model.hidden_size).bottleneck.phm.dim; n > 0)
     delta.emplace_back(block_key(all.front(), settings.name) + "phm_rule",
                        take(tensors, rule_name(adapter), {n, n, n}));
-  return delta;
-}
-
-// --- Writing the configuration ---------------------------------------------------------------------------------------
-
-ConfigNode whole_if_possible(double number) {
-  const bool is_whole = number == std::floor(number) && std::abs(number) < 1e15;
-  return is_whole ? ConfigNode{static_cast<int64_t>(number)} : ConfigNode{number};
-}
-
-// With PHM a width is a multiple of n; the library, which does not round, needs the factor that gives it.
-double library_factor(double factor, const ModelInfo& model, int64_t n) {
-  const int64_t width = bottleneck_width(model.hidden_size, factor, std::max<int64_t>(1, n));
-  if (bottleneck_width(model.hidden_size, factor) == width) return factor;
-  const double exact = static_cast<double>(model.hidden_size) / static_cast<double>(width);
-  if (bottleneck_width(model.hidden_size, exact) == width) return exact;
-  return static_cast<double>(model.hidden_size) / (static_cast<double>(width) + 0.5);
-}
-
-ConfigNode library_factors(const ConfigNode& resolved, const ModelInfo& model, int64_t n) {
-  if (const auto factor = number_of(resolved)) return whole_if_possible(library_factor(*factor, model, n));
-  ConfigNode factors{Table{}};
-  for (const auto& [layer, factor] : std::get<Table>(resolved.value))
-    factors.set(layer, whole_if_possible(library_factor(*number_of(factor), model, n)));
-  return factors;
-}
-
-ConfigNode library_config(const ConfigNode& resolved, const ModelInfo& model, std::vector<std::string>& notes) {
-  ConfigNode config{library_defaults()};
-  for (const char* key : kRequired)
-    config.set(key, *resolved.find(key));
-  for (auto& [key, value] : std::get<Table>(config.value)) {
-    if (const ConfigNode* given = resolved.find(key)) value = *given;
+  if (const auto nice = settings.invertible(model.hidden_size)) {
+    for (const TensorName& name : invertible_tensors(*nice))
+      delta.emplace_back(invertible_key(settings.name) + name.ours,
+                         take(tensors, invertible_prefix(adapter) + name.theirs, name.shape));
   }
-  if (text_at(config, "init_weights") == "mam") config.set("init_weights", {std::string("mam_adapter")});
-  const int64_t n = is_true_at(config, "phm_layer") ? std::get<int64_t>(config.find("phm_dim")->value) : 0;
-  const ConfigNode factors = library_factors(*resolved.find("reduction_factor"), model, n);
-  if (!same_value(factors, *resolved.find("reduction_factor")))
-    notes.push_back("reduction_factor is written as the one that gives the same width without rounding to phm_dim");
-  config.set("reduction_factor", factors);
-  return config;
+  return delta;
 }
 
 }  // namespace
@@ -345,29 +164,29 @@ bool is_adapterhub_bottleneck(const ForeignAdapter& adapter) {
 }
 
 MethodDelta read_adapterhub_bottleneck(ForeignAdapter& adapter, ForeignTensors& tensors, const ModelInfo& model) {
-  refuse_invertible(adapter, tensors);
-  const ConfigNode fields = modern_fields(adapter);
+  const ConfigNode fields = modern_adapter_fields(adapter, has_invertible(adapter));
   const ConfigView view(fields, {tensors.subject() + ": config", "a bottleneck adapter", "", {}});
-  for (const char* key : {"config", "name"}) {
-    if (fields.find(key) != nullptr)  // keys of ours, no fields of theirs
+  for (const char* key : {"config", "name", "inv_adapter_non_linearity"}) {
+    if (adapter.config.find(key) != nullptr)  // keys of ours, no fields of theirs
       view.problem(key, "is a setting that is not known here; the file would be read as something else than it is");
   }
-  for (const char* key : kRequired) {
+  for (const std::string& key : required_adapter_fields()) {
     if (!view.has(key)) view.problem(key, "is required");
   }
   const AdapterSettings settings(view);
+  if (!text_at(fields, "inv_adapter").empty() && fields.find("inv_adapter_reduction_factor") == nullptr)
+    view.problem("inv_adapter_reduction_factor", "is required with inv_adapter");
   view.boolean("cross_adapter", false);
-  std::vector<std::string> known = {"config", "name"};  // also where reading failed, which is told already
-  known.insert(known.end(), std::begin(kRequired), std::end(kRequired));
-  for (const auto& [key, value] : library_defaults())
-    known.push_back(key);
+  std::vector<std::string> known = adapter_fields();  // also where reading failed, which is told already
+  known.insert(known.end(), {"config", "name", "inv_adapter_non_linearity"});
   reject_unknown_fields(view, fields, known);
 
   MethodDelta delta;
   delta.tensors = read_tensors(adapter.name, tensors, settings, model);
   ConfigNode resolved = view.resolved();
-  erase(resolved, "cross_adapter");
-  delta.settings = shortest(resolved);
+  std::erase_if(std::get<ConfigNode::Table>(resolved.value),
+                [](const auto& entry) { return entry.first == "cross_adapter"; });
+  delta.settings = shortest_adapter_settings(resolved);
   add_notes(adapter);
   return delta;
 }
@@ -378,7 +197,7 @@ ForeignAdapter write_adapterhub_bottleneck(const MethodDelta& delta, const std::
   if (!view.problems().empty()) throw Error(view.problems());
 
   ForeignAdapter adapter{"adapterhub", name, {}, {}, {}, {}};
-  adapter.config = library_config(view.resolved(), model, adapter.notes);
+  adapter.config = library_adapter_config(view.resolved(), model, adapter.notes);
   const std::vector<Place> all = places(settings, model.layers);
   for (const Place& place : all) {
     const std::string theirs = place.sub_layer + ".adapters." + name + ".", ours = block_key(place, settings.name);
@@ -391,6 +210,11 @@ ForeignAdapter write_adapterhub_bottleneck(const MethodDelta& delta, const std::
   if (is_true_at(view.resolved(), "phm_layer")) {
     const std::string key = block_key(all.front(), settings.name) + "phm_rule";
     adapter.tensors.emplace_back(rule_name(name), delta.tensor(key));
+  }
+  if (const auto nice = settings.invertible(model.hidden_size)) {
+    for (const TensorName& entry : invertible_tensors(*nice))
+      adapter.tensors.emplace_back(invertible_prefix(name) + entry.theirs,
+                                   delta.tensor(invertible_key(settings.name) + entry.ours));
   }
   return adapter;
 }

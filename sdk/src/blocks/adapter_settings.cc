@@ -10,6 +10,8 @@ namespace plugtune {
 inline namespace v1 {
 namespace {
 
+constexpr const char* kNice = "nice";
+
 using BoolOrWord = std::variant<bool, std::string>;
 using NumberOrWord = std::variant<double, std::string>;
 
@@ -26,6 +28,7 @@ struct Preset {
   NumberOrWord scaling;
   double stochastic_depth;
   bool phm_layer = false;
+  std::string inv_adapter{};
 };
 
 const std::vector<Preset>& presets() {
@@ -37,6 +40,34 @@ const std::vector<Preset>& presets() {
       {{"adapter_plus"}, false, true, true, false, false, false, "gelu", 96, "houlsby", "channel", 0.1},
       {{"compacter"}, true, true, false, true, true, false, "gelu", 32, "bert", 1.0, 0.0, true},
       {{"compacter++"}, false, true, true, true, true, false, "gelu", 32, "bert", 1.0, 0.0, true},
+      {{"pfeiffer+inv", "seq_bn_inv"},
+       false,
+       true,
+       true,
+       true,
+       true,
+       false,
+       "relu",
+       16,
+       "bert",
+       1.0,
+       0.0,
+       false,
+       kNice},
+      {{"houlsby+inv", "double_seq_bn_inv"},
+       true,
+       true,
+       false,
+       true,
+       true,
+       false,
+       "swish",
+       16,
+       "bert",
+       1.0,
+       0.0,
+       false,
+       kNice},
   };
   return list;
 }
@@ -116,6 +147,27 @@ PhmOptions read_phm(const ConfigView& config, bool fallback) {
   return phm;
 }
 
+std::optional<NiceOptions> read_invertible(const ConfigView& config, const std::string& fallback,
+                                           const std::string& non_linearity) {
+  const std::string kind = config.string("inv_adapter", fallback);
+  if (kind == "glow") {
+    config.problem("inv_adapter",
+                   "must be \"nice\" or \"\" (none); \"glow\" fails on every text in AdapterHub's own library");
+  } else if (!kind.empty() && kind != kNice) {
+    config.problem("inv_adapter", "must be \"nice\" or \"\" (none), got \"" + kind + "\"");
+  }
+  NiceOptions options;
+  options.reduction_factor = config.number("inv_adapter_reduction_factor", options.reduction_factor);
+  if (options.reduction_factor <= 0) {
+    config.problem("inv_adapter_reduction_factor",
+                   "must be greater than 0, got " + std::string(c10::str(options.reduction_factor)));
+  }
+  const bool is_own = config.string("inv_adapter_non_linearity", "").empty();  // "": as the adapter's
+  options.activation =
+      is_own ? non_linearity : config.choice("inv_adapter_non_linearity", non_linearity, activation_names());
+  return kind == kNice ? std::optional(options) : std::nullopt;
+}
+
 }  // namespace
 
 const std::vector<std::string>& adapter_config_names() {
@@ -149,6 +201,7 @@ AdapterSettings::AdapterSettings(const ConfigView& config) : config_(config) {
   options_.bottleneck.init = read_init(config, preset.init_weights);
   read_scaling(config, preset.scaling, options_.bottleneck);
   options_.bottleneck.phm = read_phm(config, preset.phm_layer);
+  nice_ = read_invertible(config, preset.inv_adapter, options_.bottleneck.activation);
   name = config.string("name", "adapter");
 
   if (!mh_adapter && !output_adapter) {
@@ -208,6 +261,18 @@ AdapterBlockOptions AdapterSettings::block(int64_t layer, int64_t hidden_size) c
   }
   bottleneck.hidden_size = hidden_size;
   bottleneck.width = bottleneck_width(hidden_size, factor, std::max<int64_t>(1, bottleneck.phm.dim));
+  return options;
+}
+
+std::optional<NiceOptions> AdapterSettings::invertible(int64_t hidden_size) const {
+  if (!nice_) return std::nullopt;
+  NiceOptions options = *nice_;
+  options.hidden_size = hidden_size;
+  if (const auto half = static_cast<double>(options.first_half()); options.reduction_factor > half) {
+    throw config_.error("inv_adapter_reduction_factor", "must be at most " + std::string(c10::str(half)) +
+                                                            ", half of the model's hidden size, got " +
+                                                            c10::str(options.reduction_factor));
+  }
   return options;
 }
 

@@ -5,10 +5,12 @@
 // in AdapterHub's library 1.3.0, configuration/adapter_config.py.
 
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "plugtune/blocks/adapter_block.h"
+#include "plugtune/blocks/invertible.h"
 #include "plugtune/config.h"
 #include "plugtune/export.h"
 #include "plugtune/model.h"
@@ -31,6 +33,8 @@ struct PLUGTUNE_API AdapterSettings {
   std::vector<int64_t> layers(int64_t count) const;
   /// The block of one layer; with PHM one that owns its rule. Throws Error when PHM does not divide the hidden size.
   AdapterBlockOptions block(int64_t layer, int64_t hidden_size) const;
+  /// The layer behind the embeddings, of `inv_adapter = "nice"`. Throws Error when the model is too narrow for it.
+  std::optional<NiceOptions> invertible(int64_t hidden_size) const;
 
   std::string name = "adapter";  ///< of the patch
   bool mh_adapter = false;       ///< after the attention
@@ -40,7 +44,8 @@ struct PLUGTUNE_API AdapterSettings {
 
  private:
   ConfigView config_;
-  AdapterBlockOptions options_;  // all but the sizes
+  AdapterBlockOptions options_;      // all but the sizes
+  std::optional<NiceOptions> nice_;  // likewise
 };
 
 }  // namespace v1
