@@ -32,7 +32,7 @@ struct Member {
 
 bool is_head_key(const std::string& key, bool trains_pooler) {
   const bool is_pooler = key == "pooler.dense.weight" || key == "pooler.dense.bias";
-  return key == "classifier.weight" || key == "classifier.bias" || (is_pooler && trains_pooler);
+  return model::is_head_parameter(key) || (is_pooler && trains_pooler);
 }
 
 Member open_member(const std::string& path) {
@@ -48,7 +48,10 @@ Member open_member(const std::string& path) {
                             strategies.size(), join(strategies, " + ")));
   }
   member.delta.settings = member.info.strategies.front().settings;
-  for (const DeltaInfo::Source& source : member.info.sources)
+  // A strategy that is taken from a run started from what that run remembers.
+  const std::string& from = member.experiment.strategies.front().from;
+  const auto taken = std::ranges::find(member.info.sources, from, &DeltaInfo::Source::path);
+  for (const DeltaInfo::Source& source : taken == member.info.sources.end() ? member.info.sources : taken->sources)
     member.delta.sources.emplace_back(source.path, experiment::placeholder(source));
   const formats::NamedTensors tensors = formats::SafetensorsFile::open(paths.delta_tensors()).tensors();
   const bool trains_pooler = tensors.contains("pooler.dense.weight") && tensors.contains("pooler.dense.bias") &&
@@ -163,6 +166,10 @@ ConfigNode tables_of(const CombineRequest& request, const Member& head, const Co
   tables.set("run", {ConfigNode::Table{{"name", {request.name}}, {"seed", {head.info.seed}}}});
   tables.set("model", table_of(head.experiment, "model"));
   tables.set("data", data);
+  if (head.info.task == TaskKind::kText) {
+    tables.set("task", table_of(head.experiment, "task"));
+    return tables;
+  }
   const bool has_pooler = head.head.contains("pooler.dense.weight");
   tables.set("task", {ConfigNode::Table{{"kind", {std::string(experiment::task_name(head.info.task))}},
                                         {"train_pooler", {std::string(has_pooler ? "yes" : "no")}}}});
@@ -227,7 +234,8 @@ CombinedRun combine_runs(const CombineRequest& request, const plugin::SearchPath
         fmt::format("combine: {} was trained on another base: {} has fingerprint {:.12}, the delta names {:.12}",
                     head.path, head.info.base_path, session.opened.fingerprint, head.info.base_fingerprint));
   }
-  const std::string name = head.experiment.strategies.front().plugin;
+  const std::string& plugin_of_file = head.experiment.strategies.front().plugin;
+  const std::string name = plugin_of_file.empty() ? head.strategy() : plugin_of_file;
   const auto plugin = plugin::load(plugin::Kind::kStrategy, name, search);
   CombinedDelta values = combined_delta(members, options, plugin, session);
   attach(session, name, values);

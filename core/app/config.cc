@@ -2,6 +2,7 @@
 #include <iostream>
 
 #include "app/command_line.h"
+#include "app/taken_runs.h"
 #include "data/encode.h"
 #include "experiment/delta_info.h"
 #include "experiment/experiment.h"
@@ -21,8 +22,7 @@ ConfigNode open_dataset(Experiment& experiment, const plugin::SearchPath& search
   const ConfigView view = dataset_view(experiment);
   const auto loaded = plugin::load(plugin::Kind::kDataset, experiment.data.plugin, search).create_dataset(view);
   const Dataset& dataset = *loaded.dataset;
-  const Task task = dataset.task();
-  settle_task(experiment, task);
+  const Task task = settle_task(experiment, dataset.task());
   settle_evaluation(experiment, task,
                     {dataset.size(Split::kTrain), dataset.size(Split::kValidation), dataset.size(Split::kTest),
                      data::limit_problem(dataset, experiment.data.train_limit)},
@@ -31,15 +31,20 @@ ConfigNode open_dataset(Experiment& experiment, const plugin::SearchPath& search
 }
 
 /// Makes the strategy, whose constructor checks its settings.  -> the settings, defaults filled in
-ConfigNode open_strategy(const Experiment& experiment, size_t index, const plugin::SearchPath& search) {
+ConfigNode open_strategy(const Session& session, size_t index) {
   const auto open_run = [](const std::string& run) { return experiment::open_source_run(run); };
-  const ConfigView view = strategy_view(experiment, index, open_run);
-  plugin::load(plugin::Kind::kStrategy, experiment.strategies[index].plugin, search).create_strategy(view);
+  const ConfigView view = strategy_view(session.experiment, index, open_source_of(session, index, open_run));
+  const auto plugin =
+      plugin::load(plugin::Kind::kStrategy, session.experiment.strategies[index].plugin, session.search);
+  check_is_taken(session, index, plugin.name());
+  plugin.create_strategy(view);
   return view.resolved();
 }
 
 /// The experiment with every default filled in. Everything that is wrong with it is thrown together.
-ConfigNode check(Experiment& experiment, const plugin::SearchPath& search) {
+ConfigNode check(Session& session) {
+  Experiment& experiment = session.experiment;
+  expand_strategies(session, [&](const std::string& run) { return take_finished_run(session, run); });
   ConfigNode dataset{ConfigNode::Table{}};
   std::vector<ConfigNode> strategies(experiment.strategies.size(), dataset);
   const auto attempt = [&](const std::string& plugin, auto&& open) {
@@ -50,9 +55,9 @@ ConfigNode check(Experiment& experiment, const plugin::SearchPath& search) {
       experiment.add_problems(error);
     }
   };
-  attempt(experiment.data.plugin, [&] { dataset = open_dataset(experiment, search); });
+  attempt(experiment.data.plugin, [&] { dataset = open_dataset(experiment, session.search); });
   for (size_t i = 0; i < strategies.size(); ++i) {
-    attempt(experiment.strategies[i].plugin, [&] { strategies[i] = open_strategy(experiment, i, search); });
+    attempt(experiment.strategies[i].plugin, [&] { strategies[i] = open_strategy(session, i); });
   }
   experiment.throw_if_problems();
   return resolved(experiment, dataset, strategies);
@@ -68,9 +73,12 @@ int config_command(const Arguments& arguments) {
   line.positional("experiment.toml").overrides().plugin_path();
   if (!line.parse(arguments)) return kDone;
 
-  Experiment experiment = experiment::read_experiment(line.texts("experiment.toml").front(), line.texts("set"));
-  const ConfigNode tables = check(experiment, line.search_path());
-  std::cout << experiment::write_toml(tables, [&](const std::string& key) { return origin_of(experiment, key); });
+  Session session;
+  session.search = line.search_path();
+  session.experiment = experiment::read_experiment(line.texts("experiment.toml").front(), line.texts("set"));
+  const ConfigNode tables = check(session);
+  std::cout << experiment::write_toml(tables,
+                                      [&](const std::string& key) { return origin_of(session.experiment, key); });
   return kDone;
 }
 

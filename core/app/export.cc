@@ -1,33 +1,25 @@
 // export.cc - `plugtune export`: a finished run as the files of another library.
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <iostream>
 
 #include "app/command_line.h"
 #include "app/foreign.h"
 #include "app/merging.h"
+#include "exchange/compose.h"
 
 namespace plugtune::app {
 namespace {
 
-/// A name that AdapterHub's module names can contain.
-std::string adapter_name(const std::string& run) {
-  std::string name = run;
-  std::ranges::replace_if(
-      name, [](char c) { return c == '.' || c == ',' || c == '/'; }, '_');
-  return name;
-}
-
 /// The line of Python that reads what was written.
 std::string how_to_load(const exchange::ForeignFiles& files, const std::string& directory) {
-  if (files.format == "peft")
-    return fmt::format("PeftModel.from_pretrained(BertForSequenceClassification.from_pretrained(base), \"{}\")",
-                       directory);
+  if (files.format == "peft") {
+    return fmt::format("PeftModel.from_pretrained({}.from_pretrained(base), \"{}\")",
+                       files.head.empty() ? "BertForMaskedLM" : "BertForSequenceClassification", directory);
+  }
   const ForeignAdapter& adapter = files.adapters.front();
-  const char* call = !adapter.members.empty()         ? "load_adapter_setup"
-                     : adapter.format == "adapterhub" ? "load_adapter"
-                                                      : "load_head";
+  const bool is_setup = !adapter.members.empty() || exchange::layers_of(files.adapters).size() > 1;
+  const char* call = is_setup ? "load_adapter_setup" : adapter.format == "adapterhub" ? "load_adapter" : "load_head";
   return fmt::format("BertAdapterModel.from_pretrained(base).{}(\"{}\")", call, directory);
 }
 
@@ -57,7 +49,8 @@ int export_command(const Arguments& arguments) {
     write_merged(session, output);
     return kDone;
   }
-  const std::string name = adapter_name(line.has("name") ? line.text("name") : session.experiment.run.name);
+  const std::string name =
+      exchange::as_adapter_name(line.has("name") ? line.text("name") : session.experiment.run.name);
   const std::string base = line.has("base-name") ? line.text("base-name") : session.experiment.model.path;
   const exchange::ForeignFiles files = export_foreign(session, format, name, base);
   exchange::write_foreign(output, files, line.text("files") == "safetensors");

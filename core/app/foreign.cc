@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "exchange/compose.h"
 #include "exchange/convert.h"
 #include "experiment/settle.h"
 #include "formats/bert_weights.h"
@@ -100,6 +101,25 @@ void add_weights_of_checkpoint(exchange::ForeignFiles& files, const ImportOption
   files.adapters.front().tensors.assign(weights.begin(), weights.end());
 }
 
+/// Neither library's files have the masked-LM head that is computed here: both use the base's.
+void leave_head_out(const Session& session, exchange::ForeignFiles& files) {
+  const std::string& run = session.experiment.run.name;
+  if (files.adapters.front().tensors.empty()) {
+    throw Error(
+        fmt::format("{}: trained the masked-LM head alone, for which {} files have no form; --format hf keeps it", run,
+                    files.format));
+  }
+  const auto own = session.model().own_parameters();
+  const bool is_trained = std::ranges::any_of(
+      own, [](const auto& entry) { return model::is_head_parameter(entry.first) && entry.second.requires_grad(); });
+  files.head.clear();
+  files.notes.push_back(is_trained
+                            ? fmt::format("the masked-LM head, which was trained too, is left out: {} files have no "
+                                          "form for it; --format hf keeps it",
+                                          files.format)
+                            : "the masked-LM head is that of the base and is not in the files");
+}
+
 }  // namespace
 
 ExchangeBase exchange_base(const Session& session) {
@@ -112,7 +132,7 @@ ExchangeBase exchange_base(const Session& session) {
 }
 
 bool is_of_head(const Session& session, const std::string& delta_key) {
-  if (delta_key.starts_with("classifier.")) return true;
+  if (model::is_head_parameter(delta_key)) return true;
   const auto& trained = session.model().trained_base();
   return delta_key.starts_with("pooler.dense.") && trained.contains("pooler.dense.weight") &&
          trained.contains("pooler.dense.bias") && session.experiment.task.train_pooler != experiment::TrainPooler::kNo;
@@ -145,7 +165,6 @@ ImportedRun import_foreign(const ImportOptions& options, const plugin::SearchPat
     for (const auto& [key, node] : std::get<ConfigNode::Table>(method.delta.settings.value))
       settings.set(key, node);
     strategies.push_back(std::move(settings));
-    delta.insert(method.delta.tensors.begin(), method.delta.tensors.end());
     for (const auto& [path, run] : method.delta.sources) {
       session.sources.push_back(experiment::describe(path, run));
       sources.emplace_back(path, run);
@@ -159,10 +178,15 @@ ImportedRun import_foreign(const ImportOptions& options, const plugin::SearchPat
       if (name == path) return run;
     throw Error(fmt::format("{}: has no member '{}'", options.directory, path));
   });
+  for (size_t i = 0; i < methods.size(); ++i) {
+    const auto& own = methods[i].delta.tensors;
+    const formats::NamedTensors here = session.methods.composed().here({own.begin(), own.end()}, {i});
+    delta.insert(here.begin(), here.end());
+  }
   imported.notes = files.notes;
   if (files.head.empty()) {
     for (const auto& [name, parameter] : session.model().own_parameters())
-      if (name.starts_with("classifier.")) delta.emplace(name, parameter);
+      if (model::is_head_parameter(name)) delta.emplace(name, parameter);
     imported.notes.push_back(
         fmt::format("{} has no head: a new one is made, which has to be trained", options.directory));
   }
@@ -173,22 +197,86 @@ ImportedRun import_foreign(const ImportOptions& options, const plugin::SearchPat
   return imported;
 }
 
+namespace {
+
+/// One strategy of the session as if it had been the only one.
+MethodDelta delta_of(const Session& session, size_t strategy, const formats::NamedTensors& all) {
+  MethodDelta delta;
+  delta.settings = session.strategy_settings[strategy];
+  for (const auto& [key, tensor] : session.methods.composed().alone(all, {strategy}))
+    delta.tensors.emplace_back(key, tensor);
+  for (const experiment::DeltaInfo::Source& source : session.strategy_sources[strategy])
+    delta.sources.emplace_back(source.path, experiment::placeholder(source));
+  return delta;
+}
+
+/// Every strategy's part as an adapter. @param names  of the adapters
+std::vector<ForeignAdapter> write_adapters(const Session& session, const std::string& format,
+                                           const formats::NamedTensors& delta, const std::vector<std::string>& names) {
+  const auto& strategies = session.methods.all();
+  std::vector<ForeignAdapter> adapters;
+  for (size_t i = 0; i < strategies.size(); ++i) {
+    const plugin::Plugin& plugin = strategies[i].plugin;
+    const std::unique_ptr<Exchange> converter = plugin.create_exchange();
+    if (!converter) {
+      throw Error(
+          fmt::format("{}: strategy '{}' has no form in the files of other libraries; where it can be folded, "
+                      "--format hf writes a plain model",
+                      session.experiment.run.name, plugin.name()));
+    }
+    adapters.push_back(plugin::guard_settings(plugin.subject(), "write()", [&] {
+      return converter->write(delta_of(session, i, delta), format, names[i], exchange_base(session));
+    }));
+  }
+  return adapters;
+}
+
+/// Names of a stack's adapters: the uppermost is called as the run, one that is taken from a run as that run, the others are numbered.
+std::vector<std::string> layer_names(const Session& session, const std::vector<size_t>& layers,
+                                     const std::string& name) {
+  std::vector<std::string> names(layers.back() + 1);
+  for (size_t i = 0; i < layers.size(); ++i) {
+    const std::string& from = session.experiment.strategies[i].from;
+    const auto source = std::ranges::find(session.sources, from, &experiment::DeltaInfo::Source::path);
+    if (!from.empty() && source != session.sources.end()) names[layers[i]] = exchange::as_adapter_name(source->name);
+  }
+  names.back() = name;
+  for (size_t layer = 0; layer < names.size(); ++layer) {
+    if (names[layer].empty() || std::count(names.begin(), names.end(), names[layer]) > 1)
+      names[layer] = layer + 1 == names.size() ? name : fmt::format("{}_{}", name, layer + 1);
+  }
+  std::vector<std::string> all;
+  for (const size_t layer : layers)
+    all.push_back(names[layer]);
+  return all;
+}
+
+/// All strategies as what the library computes together: one adapter, of several methods where it can be, or a stack.
+std::vector<ForeignAdapter> compose(const Session& session, const std::string& format,
+                                    const formats::NamedTensors& delta, const std::string& name) {
+  const std::string& run = session.experiment.run.name;
+  std::vector<std::string> names(session.methods.all().size(), name);
+  if (names.size() == 1) return write_adapters(session, format, delta, names);
+  if (format != "adapterhub") {
+    std::vector<std::string> strategies;
+    for (const auto& strategy : session.methods.all())
+      strategies.push_back(strategy.name());
+    throw Error(fmt::format(
+        "{}: was tuned with {} strategies ({}), and {} has no compositions of adapters; --format adapterhub "
+        "has, and --format hf writes what can be folded as a plain model",
+        run, names.size(), join(strategies, " + "), format));
+  }
+  names = layer_names(session, exchange::choose_layers(write_adapters(session, format, delta, names)), name);
+  std::vector<ForeignAdapter> adapters = write_adapters(session, format, delta, names);
+  exchange::check_stack(adapters, run);
+  exchange::check_names(adapters, run);
+  return adapters;
+}
+
+}  // namespace
+
 exchange::ForeignFiles export_foreign(const Session& session, const std::string& format, const std::string& name,
                                       const std::string& base) {
-  const auto& strategies = session.methods.all();
-  const std::string& run = session.experiment.run.name;
-  if (strategies.size() != 1) {
-    throw Error(
-        fmt::format("{}: was tuned with {} strategies; {} files hold one method", run, strategies.size(), format));
-  }
-  const auto& strategy = strategies.front();
-  const std::unique_ptr<Exchange> converter = strategy.plugin.create_exchange();
-  if (!converter) {
-    throw Error(
-        fmt::format("{}: strategy '{}' has no form in the files of other libraries; where it can be folded, "
-                    "--format hf writes a plain model",
-                    run, strategy.name()));
-  }
   exchange::ForeignFiles files;
   files.format = format;
   files.name = name;
@@ -196,22 +284,13 @@ exchange::ForeignFiles export_foreign(const Session& session, const std::string&
   files.hidden_size = session.model().info().hidden_size;
   files.task = session.task.kind;
   files.labels = session.opened.config.labels;
-  MethodDelta delta;
-  delta.settings = session.strategy_settings.front();
-  for (const auto& [key, tensor] : train::collect_delta(session.model())) {
-    const Tensor value = tensor.detach();
-    if (is_of_head(session, key)) {
-      files.head.emplace(key, value);
-    } else {
-      delta.tensors.emplace_back(key, value);
-    }
-  }
-  for (const experiment::DeltaInfo::Source& source : session.sources)
-    delta.sources.emplace_back(source.path, experiment::placeholder(source));
-  files.adapters.push_back(plugin::guard_settings(strategy.plugin.subject(), "write()", [&] {
-    return converter->write(delta, format, name, exchange_base(session));
-  }));
-  files.notes = files.adapters.front().notes;
+  formats::NamedTensors delta;
+  for (const auto& [key, tensor] : train::collect_delta(session.model()))
+    (is_of_head(session, key) ? files.head : delta).emplace(key, tensor.detach());
+  files.adapters = compose(session, format, delta, name);
+  for (const ForeignAdapter& adapter : files.adapters)
+    files.notes.insert(files.notes.end(), adapter.notes.begin(), adapter.notes.end());
+  if (session.task.kind == TaskKind::kText) leave_head_out(session, files);
   return files;
 }
 

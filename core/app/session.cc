@@ -4,6 +4,9 @@
 #include <ATen/Parallel.h>
 #include <fmt/format.h>
 
+#include <algorithm>
+
+#include "app/taken_runs.h"
 #include "experiment/run_directory.h"
 #include "experiment/settle.h"
 #include "formats/safetensors.h"
@@ -41,22 +44,47 @@ void start_threads(Experiment& experiment) {
 std::vector<plugin::LoadedStrategy> create_strategies(Session& session, const experiment::OpenRun& open_source) {
   std::vector<plugin::LoadedStrategy> strategies;
   for (size_t i = 0; i < session.experiment.strategies.size(); ++i) {
+    if (session.experiment.strategies[i].plugin.empty()) continue;  // told already
     gather(session.experiment, [&] {
       const auto plugin =
           plugin::load(plugin::Kind::kStrategy, session.experiment.strategies[i].plugin, session.search);
-      const ConfigView view = experiment::strategy_view(session.experiment, i, open_source);
+      check_is_taken(session, i, plugin.name());
+      const auto sources = std::make_shared<std::vector<DeltaInfo::Source>>();  // a strategy may keep its view
+      const auto open = [sources, open = open_source_of(session, i, open_source)](const std::string& run) {
+        SourceRun source = open(run);
+        sources->push_back(experiment::describe(run, source));
+        return source;
+      };
+      const ConfigView view = experiment::strategy_view(session.experiment, i, open);
       strategies.push_back(plugin.create_strategy(view));
+      session.strategy_sources.push_back(*sources);
       session.strategy_settings.push_back(view.resolved());
     });
   }
   return strategies;
 }
 
+/// A classifier always trains. A masked-LM head that the checkpoint has is as good as its encoder: it trains when that does, whole.
+bool head_trains(const Session& session) {
+  if (session.task.kind != TaskKind::kText) return true;
+  const experiment::TrainHead choice = session.experiment.task.train_head;
+  if (choice != experiment::TrainHead::kAuto) return choice == experiment::TrainHead::kYes;
+  const auto& trained = session.model().trained_base();
+  const auto own = session.model().own_parameters();
+  return session.opened.new_head || std::ranges::any_of(own, [&](const auto& entry) {
+           return entry.second.dim() > 1 && trained.contains(entry.first);
+         });
+}
+
 void apply_strategies(Session& session, std::vector<plugin::LoadedStrategy> strategies) {
-  session.methods = train::Methods(std::move(strategies));
+  std::vector<bool> frozen;
+  for (const experiment::StrategySettings& strategy : session.experiment.strategies)
+    frozen.push_back(!strategy.from.empty() && strategy.freeze);
+  session.methods = train::Methods(std::move(strategies), std::move(frozen));
   session.methods.apply(session.model());
-  for (const auto& [name, parameter] : session.model().own_parameters()) {
-    if (name.starts_with("classifier.")) parameter.set_requires_grad(true);
+  if (head_trains(session)) {
+    for (const auto& [name, parameter] : session.model().own_parameters())
+      if (model::is_head_parameter(name)) parameter.set_requires_grad(true);
   }
   const auto choice = session.experiment.task.train_pooler;
   const bool pooler = choice == experiment::TrainPooler::kYes ||
@@ -67,15 +95,20 @@ void apply_strategies(Session& session, std::vector<plugin::LoadedStrategy> stra
   }
 }
 
+/// A run that goes on from another needs no source again: its values are in that run's delta. nullptr: it is none of its sources.
+const DeltaInfo::Source* source_of(const DeltaInfo* start, const std::string& path) {
+  if (start == nullptr) return nullptr;
+  const auto at = std::ranges::find(start->sources, path, &DeltaInfo::Source::path);
+  return at == start->sources.end() ? nullptr : &*at;
+}
+
 SourceRun open_and_remember(Session& session, const std::string& path, const DeltaInfo* start) {
-  // A run that goes on from another needs no source again: its values are in that run's delta.
-  for (const DeltaInfo::Source& source : start != nullptr ? start->sources : std::vector<DeltaInfo::Source>{}) {
-    if (source.path != path) continue;
-    session.sources.push_back(source);
-    return experiment::placeholder(source);
+  if (const DeltaInfo::Source* source = source_of(start, path)) {
+    remember_source(session, *source);
+    return experiment::placeholder(*source);
   }
   SourceRun run = experiment::open_source_run(path, session.opened.fingerprint);
-  session.sources.push_back(experiment::describe(path, run));
+  remember_source(session, experiment::describe(path, run));
   return run;
 }
 
@@ -104,10 +137,12 @@ void open_tokenizer(Session& session) {
   }
 }
 
-void attach_strategies(Session& session, const experiment::OpenRun& open_source) {
+void attach_strategies(Session& session, const experiment::OpenRun& open_source, const TakeRun& take) {
+  const std::vector<TakenStrategies> taken = expand_strategies(session, take);
   std::vector<plugin::LoadedStrategy> strategies = create_strategies(session, open_source);
   session.experiment.throw_if_problems();
   apply_strategies(session, std::move(strategies));
+  load_taken(session, taken);
 }
 
 DeltaInfo Session::delta_info() const {
@@ -132,7 +167,11 @@ DeltaInfo Session::delta_info() const {
 DeltaInfo open_start(Session& session) {
   Experiment& file = session.experiment;
   const DeltaInfo info = experiment::read_delta_info(experiment::finished_run(file.run.from).delta_info());
-  if (session.task.kind != info.task || session.task.labels != info.labels) {
+  if (session.task.kind != info.task) {
+    throw Error(fmt::format("run.from: {} was trained for {}, this task is {}", file.run.from,
+                            experiment::task_name(info.task), experiment::task_name(session.task.kind)));
+  }
+  if (session.task.labels != info.labels) {
     throw Error(fmt::format("run.from: {} was trained with labels {}, the data set has {}", file.run.from,
                             join(info.labels), join(session.task.labels)));
   }
@@ -144,10 +183,9 @@ DeltaInfo open_start(Session& session) {
   }
   if (info.head_pooler && file.task.train_pooler == experiment::TrainPooler::kAuto)
     file.task.train_pooler = experiment::TrainPooler::kYes;
-  if (!file.strategies.empty()) return info;
-  for (size_t i = 0; i < info.strategies.size(); ++i) {
-    const std::string subject = info.strategies.size() == 1 ? "strategy" : fmt::format("strategy[{}]", i);
-    file.strategies.push_back({info.strategies[i].name, info.strategies[i].settings, subject});
+  if (file.strategies.empty()) {
+    // As that run has them: what it took frozen from another run stays frozen.
+    file.strategies = experiment::read_experiment(experiment::RunPaths(file.run.from).experiment()).strategies;
   }
   return info;
 }
@@ -171,16 +209,20 @@ Session open_experiment(Experiment experiment, const plugin::SearchPath& search)
       const ConfigView view = experiment::dataset_view(file);
       session.dataset.emplace(plugin.create_dataset(view));
       data_settings = view.resolved();
-      session.task = session.dataset->dataset->task();
-      experiment::settle_task(file, session.task);
+      session.task = experiment::settle_task(file, session.dataset->dataset->task());
       experiment::settle_evaluation(file, session.task, sizes_of(*session.dataset->dataset, file.data.train_limit),
                                     train::metric_names(session.task.kind));
     });
   if (session.dataset) gather(file, [&] { open_base(session); });
   std::optional<DeltaInfo> start;
   if (session.opened.bert && !file.run.from.empty()) gather(file, [&] { start = open_start(session); });
-  attach_strategies(session,
-                    [&](const std::string& run) { return open_and_remember(session, run, start ? &*start : nullptr); });
+  const DeltaInfo* goes_on = start ? &*start : nullptr;
+  attach_strategies(
+      session, [&](const std::string& run) { return open_and_remember(session, run, goes_on); },
+      [&](const std::string& run) {
+        const DeltaInfo::Source* source = source_of(goes_on, run);
+        return source != nullptr ? TakenRun{*source} : take_finished_run(session, run);
+      });
   if (start) load_start(session);
   session.resolved = experiment::resolved(file, data_settings, session.strategy_settings);
   return session;
@@ -210,12 +252,14 @@ void open_base_of(Session& session, const std::string& run, const DeltaInfo& inf
 }
 
 void attach_strategies(Session& session, const DeltaInfo& info) {
-  attach_strategies(session, [&](const std::string& path) {
-    for (const DeltaInfo::Source& source : info.sources) {
-      if (source.path == path) return experiment::placeholder(source);
-    }
-    throw Error(fmt::format("{}: delta.json does not know the source run {}", info.run, path));
-  });
+  const auto known = [&](const std::string& path) -> const DeltaInfo::Source& {
+    const DeltaInfo::Source* source = source_of(&info, path);
+    if (source == nullptr) throw Error(fmt::format("{}: delta.json does not know the source run {}", info.run, path));
+    return *source;
+  };
+  attach_strategies(
+      session, [&](const std::string& path) { return experiment::placeholder(known(path)); },
+      [&](const std::string& path) { return TakenRun{known(path)}; });
 }
 
 void load_values(Session& session, const std::string& run) {
@@ -257,16 +301,31 @@ void open_data(Session& session, const std::string& other) {
   const auto plugin = plugin::load(plugin::Kind::kDataset, name, session.search);
   session.dataset.emplace(plugin.create_dataset(experiment::dataset_view(file)));
   const Task task = session.dataset->dataset->task();
+  if (session.task.kind == TaskKind::kText) {  // reads the texts of any
+    session.task.pairs = task.pairs;
+    return;
+  }
   if (task.kind != session.task.kind || task.labels != session.task.labels) {
     throw Error(fmt::format("{}: has labels {}, the run was trained with {}", session.dataset->plugin.subject(),
                             join(task.labels), join(session.task.labels)));
   }
 }
 
+data::EncodeOptions encode_options(const Session& session) {
+  data::EncodeOptions options;
+  options.max_length = session.experiment.data.max_length;
+  if (session.task.kind == TaskKind::kText) {
+    const auto& task = session.experiment.task;
+    options.masking = std::make_shared<data::Masking>(
+        *session.tokenizer, data::MaskingOptions{task.mask_probability, task.whole_words,
+                                                 static_cast<uint64_t>(session.experiment.run.seed)});
+  }
+  return options;
+}
+
 data::EncodedSplit encode_split(const Session& session, Split split) {
   const auto& settings = session.experiment.data;
-  data::EncodeOptions options;
-  options.max_length = settings.max_length;
+  data::EncodeOptions options = encode_options(session);
   options.limit = split == Split::kTrain ? settings.train_limit : settings.eval_limit;
   return data::encode(*session.dataset->dataset, split, *session.tokenizer, options);
 }

@@ -1,6 +1,7 @@
 #pragma once
 // session.h - an experiment with everything it names opened: plugins, data set, model, tokenizer, strategies applied.
 
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -15,6 +16,15 @@
 
 namespace plugtune::app {
 
+/// A finished run as far as its strategies are taken into another ([[strategy]] from).
+struct TakenRun {
+  experiment::DeltaInfo::Source source;
+  formats::NamedTensors
+      tensors{};  ///< its delta by its own keys; empty: the values come with the delta that is being loaded
+};
+/// Opens the run that `from` of an experiment names.
+using TakeRun = std::function<TakenRun(const std::string& run)>;
+
 /// Members are destroyed last to first: strategies and patches go before the model that they wrap.
 struct Session {
   experiment::Experiment experiment;
@@ -24,9 +34,11 @@ struct Session {
   std::optional<text::Tokenizer> tokenizer;
   model::OpenedModel opened;
   train::Methods methods;
-  ConfigNode resolved;                                 ///< the experiment with every default filled in
+  ConfigNode resolved;  ///< the experiment with every default filled in
+  /// Of each strategy the runs that it started from, in the order in which it opened them.
+  std::vector<std::vector<experiment::DeltaInfo::Source>> strategy_sources;
   std::vector<ConfigNode> strategy_settings;           ///< of each strategy, the same
-  std::vector<experiment::DeltaInfo::Source> sources;  ///< runs that strategies started from
+  std::vector<experiment::DeltaInfo::Source> sources;  ///< runs that strategies started from or are taken from
 
   model::Bert& model() { return *opened.bert; }
   const model::Bert& model() const { return *opened.bert; }
@@ -47,8 +59,9 @@ Session open_run(const std::string& run, const plugin::SearchPath& search);
 void open_base(Session& session);
 /// the tokenizer alone, where the model is open already;
 void open_tokenizer(Session& session);
-/// the experiment's strategies made and applied, their settings kept. @param open_source  opens the runs that they start from
-void attach_strategies(Session& session, const experiment::OpenRun& open_source);
+/// the experiment's strategies made and applied, their settings kept, their values loaded where they are taken from a run.
+/// @param open_source  opens the runs that strategies start from; @param take  those that they are taken from, empty: none is
+void attach_strategies(Session& session, const experiment::OpenRun& open_source, const TakeRun& take = {});
 
 /// The stages of open_run(), for several runs on one model: experiment and task, nothing opened yet;
 experiment::DeltaInfo read_run(Session& session, const std::string& run);
@@ -62,7 +75,9 @@ void load_values(Session& session, const std::string& run);
 /// Opens the data set: that of the session's experiment, or "plugin:path".
 void open_data(Session& session, const std::string& other = "");
 
-/// A split as the experiment wants it: its limit, its length.
+/// How the run reads texts: their length, and of masked LM the masks.
+data::EncodeOptions encode_options(const Session& session);
+/// A split as the experiment wants it: read so, and its limit.
 data::EncodedSplit encode_split(const Session& session, Split split);
 
 }  // namespace plugtune::app

@@ -115,10 +115,15 @@ std::string setup_text(const Session& session, const Splits& splits, const repor
   setup.eval_split = report.data.eval_split;
   setup.task = session.task.kind;
   setup.labels = session.task.labels;
+  setup.mask_probability = experiment.task.mask_probability;
+  setup.whole_words = experiment.task.whole_words;
   for (size_t i = 0; i < session.methods.all().size(); ++i) {
     const auto& strategy = session.methods.all()[i];
+    const std::string& from = experiment.strategies[i].from;
+    const std::string taken =
+        from.empty() ? "" : fmt::format(", {}{}", session.methods.is_frozen(i) ? "frozen, of " : "of ", from);
     setup.strategies.push_back(
-        {strategy.name(), strategy.version(), strategy.file(), session.methods.trainable_counts()[i]});
+        {strategy.name(), strategy.version(), strategy.file() + taken, session.methods.trainable_counts()[i]});
   }
   setup.head_trainable = report.head_parameters;
   setup.total_parameters = report.model.parameters + count(session.model().patch_parameters());

@@ -7,6 +7,7 @@
 #include <regex>
 
 #include "exchange/adapterhub_head.h"
+#include "exchange/compose.h"
 #include "exchange/json_config.h"
 #include "exchange/tensor_files.h"
 #include "formats/safetensors.h"
@@ -144,28 +145,44 @@ std::vector<std::string> children(const Json& block, const std::string& subject)
   return names;
 }
 
+/// Adds the adapters of a block that is no stack, in the order in which they are applied, to `files`. @return the block's name
+std::string read_block(const fs::path& directory, const Json& block, const std::string& subject, ForeignFiles& files) {
+  const std::string type = block.is_object() ? string_of(block, "type", subject) : "";
+  if (type == "Fuse") {
+    const std::string name = join(children(block, subject), ",");
+    files.adapters.push_back(read_fusion(directory / name, files));
+    return name;
+  }
+  if (type != "single") {
+    throw Error(fmt::format(
+        "{}: a composition of type '{}' is not known here; expected a Stack of single adapters and Fuse, or "
+        "one of these",
+        subject, type));
+  }
+  const std::string name = children(Json{{"type", "Stack"}, {"children", Json::array({block})}}, subject).front();
+  for (ForeignAdapter& adapter : read_single(member_directory(directory, name), files))
+    files.adapters.push_back(std::move(adapter));
+  return name;
+}
+
 ForeignFiles read_setup(const fs::path& directory) {
   const std::string subject = (directory / kSetup).string();
   const Json json = read_object(directory / kSetup);
   const Json block = json.value("adapter_setup", Json::object());
   ForeignFiles files;
   files.format = "adapterhub";
-  const std::string type = block.is_object() ? string_of(block, "type", subject) : "";
-  if (type == "Fuse") {
-    files.name = join(children(block, subject), ",");
-    files.adapters.push_back(read_fusion(directory / files.name, files));
-  } else if (type == "Stack" || type == "single") {
-    std::vector<std::string> names =
-        type == "single" ? std::vector<std::string>{block["children"][0]} : children(block, subject);
-    for (const std::string& name : names) {
-      for (ForeignAdapter& adapter : read_single(member_directory(directory, name), files))
-        files.adapters.push_back(std::move(adapter));
-    }
-    files.name = join(names, "-");
-  } else {
-    throw Error(
-        fmt::format("{}: a set-up of type '{}' is not known here; expected Fuse, Stack or single", subject, type));
+  std::vector<std::string> names;
+  const bool is_stack = block.is_object() && block.value("type", "") == "Stack";
+  for (const Json& child : is_stack ? block.value("children", Json::array()) : Json::array({block}))
+    names.push_back(read_block(directory, child, subject, files));
+  if (names.empty()) throw Error(fmt::format("{}: is a Stack of no adapters", subject));
+  for (size_t i = 0; i < names.size(); ++i) {
+    if (std::count(names.begin(), names.end(), names[i]) > 1)
+      throw Error(fmt::format("{}: adapter '{}' is there twice", subject, names[i]));
   }
+  drop_unused_invertible(files.adapters);
+  check_stack(files.adapters, subject);
+  files.name = join(names, "-");
   const std::string head = string_of(json, "head_setup", subject, "");
   if (!head.empty()) read_head(directory / head, files, /*is_optional=*/false);
   return files;
@@ -197,20 +214,34 @@ Json without_version(const ForeignAdapter& adapter) {
   return config;
 }
 
-void write_single(formats::AtomicDirectory& directory, const std::string& subdirectory, const ForeignAdapter& adapter,
-                  const ForeignFiles& files, bool safetensors) {
-  directory.write(subdirectory + kAdapterConfig, python_json(framed(without_version(adapter), files, adapter.name)));
-  write_tensors(directory, subdirectory + (safetensors ? "adapter.safetensors" : "pytorch_adapter.bin"),
-                adapter.tensors);
+/// One adapter of the library. @param parts  one for each of its methods
+void write_single(formats::AtomicDirectory& directory, const std::string& subdirectory,
+                  const std::vector<ForeignAdapter>& parts, const ForeignFiles& files, bool safetensors) {
+  const std::string& name = parts.front().name;
+  Json config = without_version(parts.front());
+  std::vector<std::pair<std::string, Tensor>> tensors = parts.front().tensors;
+  if (parts.size() > 1) {
+    config = {{"architecture", "union"}, {"configs", Json::array()}};
+    tensors.clear();
+    for (const ForeignAdapter& part : parts) {
+      config["configs"].push_back(without_version(part));
+      tensors.insert(tensors.end(), part.tensors.begin(), part.tensors.end());
+    }
+  }
+  directory.write(subdirectory + kAdapterConfig, python_json(framed(config, files, name)));
+  write_tensors(directory, subdirectory + (safetensors ? "adapter.safetensors" : "pytorch_adapter.bin"), tensors);
 }
 
-void write_fusion(formats::AtomicDirectory& directory, const ForeignAdapter& fusion, const ForeignFiles& files,
+Json single_block(const std::string& name) { return {{"type", "single"}, {"children", Json::array({name})}}; }
+
+/// A fusion in a directory of its own, and its members in theirs. @return its block of a set-up
+Json write_fusion(formats::AtomicDirectory& directory, const ForeignAdapter& fusion, const ForeignFiles& files,
                   bool safetensors) {
   Json names = Json::array(), singles = Json::array();
   for (const ForeignAdapter& member : fusion.members) {
-    write_single(directory, member.name + "/", member, files, safetensors);
+    write_single(directory, member.name + "/", {member}, files, safetensors);
     names.push_back(member.name);
-    singles.push_back({{"type", "single"}, {"children", Json::array({member.name})}});
+    singles.push_back(single_block(member.name));
   }
   Json config = framed(without_version(fusion), files, fusion.name);
   config["adapter_names"] = names;
@@ -219,11 +250,33 @@ void write_fusion(formats::AtomicDirectory& directory, const ForeignAdapter& fus
   write_tensors(directory,
                 subdirectory + (safetensors ? "model_adapter_fusion.safetensors" : "pytorch_model_adapter_fusion.bin"),
                 fusion.tensors);
-  const Json setup = {{"adapter_setup", {{"type", "Fuse"}, {"children", singles}}},
-                      {"head_setup", fusion.name},
-                      {"version", config["version"]}};
+  return {{"type", "Fuse"}, {"children", singles}};
+}
+
+std::vector<ForeignAdapter> parts_of(const std::vector<ForeignAdapter>& adapters, const Layer& layer) {
+  const auto first = adapters.begin() + static_cast<std::ptrdiff_t>(layer.first);
+  return {first, first + static_cast<std::ptrdiff_t>(layer.count)};
+}
+
+/// A set-up: a fusion, or a stack of adapters and fusions. The head lies beside the last of them.
+void write_setup(formats::AtomicDirectory& directory, const ForeignFiles& files, bool safetensors) {
+  Json blocks = Json::array();
+  for (const Layer& layer : layers_of(files.adapters)) {
+    const std::vector<ForeignAdapter> parts = parts_of(files.adapters, layer);
+    if (!parts.front().members.empty()) {
+      blocks.push_back(write_fusion(directory, parts.front(), files, safetensors));
+    } else {
+      write_single(directory, parts.front().name + "/", parts, files, safetensors);
+      blocks.push_back(single_block(parts.front().name));
+    }
+  }
+  const std::string& last = files.adapters.back().name;
+  const Json setup = {
+      {"adapter_setup", blocks.size() == 1 ? blocks.front() : Json{{"type", "Stack"}, {"children", blocks}}},
+      {"head_setup", files.head.empty() ? Json(nullptr) : Json(last)},
+      {"version", framed(Json::object(), files, last)["version"]}};
   directory.write(kSetup, python_json(setup));
-  write_head(directory, subdirectory, files, fusion.name, safetensors);
+  if (!files.head.empty()) write_head(directory, last + "/", files, last, safetensors);
 }
 
 }  // namespace
@@ -260,9 +313,10 @@ ForeignFiles read_adapterhub(const fs::path& directory) {
 
 void write_adapterhub(formats::AtomicDirectory& directory, const ForeignFiles& files, bool safetensors) {
   const ForeignAdapter& adapter = files.adapters.front();
-  if (!adapter.members.empty()) return write_fusion(directory, adapter, files, safetensors);
-  if (adapter.format == "adapterhub") write_single(directory, "", adapter, files, safetensors);
-  write_head(directory, "", files, adapter.name, safetensors);
+  if (!adapter.members.empty() || layers_of(files.adapters).size() > 1)
+    return write_setup(directory, files, safetensors);
+  if (adapter.format == "adapterhub") write_single(directory, "", files.adapters, files, safetensors);
+  if (!files.head.empty()) write_head(directory, "", files, adapter.name, safetensors);
 }
 
 }  // namespace plugtune::exchange

@@ -17,7 +17,7 @@ struct ForeignFiles {
   std::string format;                    ///< "peft", "adapterhub" or "hf"
   std::string name;                      ///< of the adapter or composition
   std::vector<ForeignAdapter> adapters;  ///< in the order in which they are applied
-  formats::NamedTensors head;            ///< classifier.*, and pooler.dense.* where it was trained; empty: no head
+  formats::NamedTensors head;            ///< classifier.*, and pooler.dense.* where it was trained; empty: none
   std::optional<TaskKind> task;          ///< of the head; nullopt: not said
   std::vector<std::string> labels;       ///< of the head; empty: not said
   std::string base;                      ///< what the files call their base model, or ""

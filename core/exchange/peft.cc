@@ -107,9 +107,15 @@ void write_peft(formats::AtomicDirectory& directory, const ForeignFiles& files) 
         "peft: methods that are one tensor of prompt embeddings have no room for a trained pooler; train with "
         "task.train_pooler = \"no\", or merge");
   }
+  if (is_prompt && files.head.empty()) {
+    throw Error(
+        "peft: has no masked-LM model that prompts are put in front of; methods that are one tensor of prompt "
+        "embeddings can be written for classification only");
+  }
   Json config = json_from(adapter.config);
   config["base_model_name_or_path"] = files.base;
   config["task_type"] = "SEQ_CLS";
+  if (files.head.empty()) config["task_type"] = config["modules_to_save"] = nullptr;  // any model, as it is
   if (has_pooler) config["modules_to_save"] = {"pooler", "classifier", "score"};
   formats::NamedTensors tensors;
   for (const auto& [name, tensor] : adapter.tensors)

@@ -36,12 +36,23 @@ std::vector<DeltaInfo::Method> methods_from(const JsonObject& parent, const char
   return methods;
 }
 
+Json sources_json(const std::vector<DeltaInfo::Source>& sources);
+
 Json source_json(const DeltaInfo::Source& source) {
   Json tensors = Json::object();
   for (const auto& [key, shape] : source.tensors)
     tensors[key] = shape;
-  return {
+  Json json = {
       {"path", source.path}, {"name", source.name}, {"strategies", methods_json(source.methods)}, {"tensors", tensors}};
+  if (!source.sources.empty()) json["sources"] = sources_json(source.sources);
+  return json;
+}
+
+Json sources_json(const std::vector<DeltaInfo::Source>& sources) {
+  Json list = Json::array();
+  for (const auto& source : sources)
+    list.push_back(source_json(source));
+  return list;
 }
 
 /// Whole numbers whose product is no more than a model may have: room is made for such tensors before their file is opened.
@@ -56,25 +67,38 @@ bool is_shape(const Json& shape) {
   });
 }
 
+std::vector<DeltaInfo::Source> sources_from(const JsonObject& parent);
+
 DeltaInfo::Source source_from(const JsonObject& object) {
-  DeltaInfo::Source source{object.string("path"), object.string("name"), methods_from(object, "strategies"), {}};
+  DeltaInfo::Source source{object.string("path"), object.string("name"), methods_from(object, "strategies")};
   const JsonObject tensors = object.object("tensors");
   for (const auto& [key, shape] : tensors.json().items()) {
     if (!is_shape(shape)) throw tensors.wrong(key, "the sizes of a tensor", &shape);
     source.tensors.emplace_back(key, shape.get<std::vector<int64_t>>());
   }
+  if (object.has("sources")) source.sources = sources_from(object);
   return source;
+}
+
+std::vector<DeltaInfo::Source> sources_from(const JsonObject& parent) {
+  std::vector<DeltaInfo::Source> sources;
+  for (const Json& element : parent.array("sources")) {
+    const std::string path = fmt::format("{}[{}]", parent.path_of("sources"), sources.size());
+    sources.push_back(source_from(JsonObject(element, parent.file(), path)));
+  }
+  return sources;
 }
 
 TaskKind task_from(const JsonObject& object) {
   const std::string name = object.string("kind");
-  for (const TaskKind kind : {TaskKind::kClassification, TaskKind::kMultiLabel, TaskKind::kRegression}) {
+  for (const TaskKind kind :
+       {TaskKind::kClassification, TaskKind::kMultiLabel, TaskKind::kRegression, TaskKind::kText}) {
     if (name == task_name(kind)) return kind;
   }
-  throw Error(
-      fmt::format("{}: 'task.kind' must be one of classification, multi-label, regression, got \"{}\"; the file is "
-                  "damaged or from another version",
-                  object.file(), name));
+  throw Error(fmt::format(
+      "{}: 'task.kind' must be one of classification, multi-label, regression, masked-lm, got \"{}\"; the file is "
+      "damaged or from another version",
+      object.file(), name));
 }
 
 std::vector<std::string> strings_from(const JsonObject& object, const char* key) {
@@ -86,19 +110,9 @@ std::vector<std::string> strings_from(const JsonObject& object, const char* key)
   return values;
 }
 
-void check_schema(const JsonObject& object) {
-  const int64_t schema = object.integer("schema");
-  if (schema > kSchema)
-    throw Error(fmt::format("{}: was written by a newer plugtune (schema {}, this one reads {}); update plugtune",
-                            object.file(), schema, kSchema));
-}
-
 }  // namespace
 
 std::string delta_info_text(const DeltaInfo& info) {
-  Json sources = Json::array();
-  for (const auto& source : info.sources)
-    sources.push_back(source_json(source));
   const Json json = {
       {"schema", kSchema},
       {"run", info.run},
@@ -110,15 +124,21 @@ std::string delta_info_text(const DeltaInfo& info) {
         {"seed", info.seed}}},
       {"task", {{"kind", task_name(info.task)}, {"labels", info.labels}, {"pairs", info.pairs}}},
       {"head", {{"pooler", info.head_pooler}}},
-      {"sources", sources},
+      {"sources", sources_json(info.sources)},
   };
   return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
+const DeltaInfo::Source& DeltaInfo::Source::source(const std::string& run) const {
+  const auto at = std::ranges::find(sources, run, &Source::path);
+  if (at == sources.end()) throw Error(fmt::format("{}: delta.json does not know its source run {}", path, run));
+  return *at;
 }
 
 DeltaInfo read_delta_info(const std::filesystem::path& file) {
   const Json json = read_json_file(file);
   const JsonObject object(json, file.string());
-  check_schema(object);
+  object.check_schema(kSchema);
   DeltaInfo info;
   info.run = object.string("run");
   info.strategies = methods_from(object, "strategies");
@@ -131,9 +151,7 @@ DeltaInfo read_delta_info(const std::filesystem::path& file) {
   info.labels = strings_from(task, "labels");
   info.pairs = task.boolean("pairs");
   info.head_pooler = object.object("head").boolean("pooler");
-  for (const Json& element : object.array("sources"))
-    info.sources.push_back(
-        source_from(JsonObject(element, file.string(), fmt::format("sources[{}]", info.sources.size()))));
+  info.sources = sources_from(object);
   return info;
 }
 
@@ -155,7 +173,7 @@ SourceRun open_source_run(const std::string& run, const std::string& fingerprint
 }
 
 DeltaInfo::Source describe(const std::string& path, const SourceRun& run) {
-  DeltaInfo::Source source{path, run.name, run.methods, {}};
+  DeltaInfo::Source source{path, run.name, run.methods};
   for (const auto& [key, tensor] : run.tensors)
     source.tensors.emplace_back(key, tensor.sizes().vec());
   return source;

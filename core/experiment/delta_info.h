@@ -15,13 +15,18 @@ namespace plugtune::experiment {
 struct DeltaInfo {
   using Method = SourceRun::Method;
 
-  /// A run that a strategy started from: what its plugin asked for once, kept so that the delta outlives the source
-  /// run.
+  /// A run that a strategy started from (what its plugin asked for once) or that strategies are taken from ([[strategy]] from), kept so
+  /// that the delta outlives it.
   struct Source {
     std::string path;  ///< as the experiment names it
     std::string name;
     std::vector<Method> methods;
-    std::vector<std::pair<std::string, std::vector<int64_t>>> tensors;  ///< shapes, by delta key
+    std::vector<std::pair<std::string, std::vector<int64_t>>> tensors{};  ///< shapes, by delta key
+    std::vector<Source>
+        sources{};  ///< runs that its own strategies started from; of a run that strategies are taken from
+
+    /// One of its own sources. Throws Error when it has none of that path.
+    const Source& source(const std::string& run) const;
   };
 
   std::string run;  ///< the run's name

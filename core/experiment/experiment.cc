@@ -27,12 +27,25 @@ void append(ConfigNode& table, const ConfigNode& more) {
     table.set(key, value);
 }
 
+/// Keys that only some kinds of task have.
+void fill_in_task(ConfigNode& table, const TaskSettings& task) {
+  if (task.kind != "masked-lm") {
+    table.set("train_pooler", {std::string(name_of(task.train_pooler))});
+    return;
+  }
+  std::erase_if(std::get<ConfigNode::Table>(table.value),
+                [](const auto& entry) { return entry.first == "train_pooler"; });
+  table.set("mask_probability", {task.mask_probability});
+  table.set("whole_words", {task.whole_words});
+  table.set("train_head", {std::string(name_of(task.train_head))});
+}
+
 /// Values that were "auto" or 0 in the file, as what they came to.
 void fill_in_settled(ConfigNode& tables, const Experiment& experiment) {
   const train::TrainSettings& train = experiment.train;
   table_of(tables, "run").set("threads", {int64_t{train.threads}});
   table_of(tables, "task").set("kind", {experiment.task.kind});
-  table_of(tables, "task").set("train_pooler", {std::string(name_of(experiment.task.train_pooler))});
+  fill_in_task(table_of(tables, "task"), experiment.task);
   table_of(tables, "train").set("micro_batch_tokens", {train.micro_batch_tokens});
   table_of(tables, "train")
       .set("precision", {std::string(train.precision == train::Precision::kBf16 ? "bf16" : "fp32")});
@@ -57,6 +70,34 @@ void Experiment::throw_if_problems() const {
   if (!problems.empty()) throw Error(problems);
 }
 
+bool take_strategies(Experiment& experiment, size_t index, const std::vector<SourceRun::Method>& methods) {
+  const StrategySettings taken = experiment.strategies.at(index);
+  const bool names_plugin = !taken.plugin.empty();
+  std::vector<std::string> names;
+  for (const SourceRun::Method& method : methods)
+    names.push_back("'" + method.name + "'");
+  // A path is the file to load it from; which strategy that is shows when it is loaded.
+  const bool is_path = taken.plugin.find('/') != std::string::npos;
+  if (names_plugin && (methods.size() != 1 || (!is_path && taken.plugin != methods.front().name))) {
+    experiment.problem(taken.subject + ".plugin",
+                       fmt::format("must be left out or what {} was tuned with, {}, got \"{}\"", taken.from,
+                                   join(names, " + "), taken.plugin));
+    return false;
+  }
+  std::vector<StrategySettings> parts;
+  for (size_t part = 0; part < methods.size(); ++part) {
+    StrategySettings own = taken;
+    if (!names_plugin) own.plugin = methods[part].name;
+    own.settings = methods[part].settings;
+    own.subject = taken.from + (methods.size() == 1 ? ": strategy" : fmt::format(": strategy[{}]", part));
+    own.part = part;
+    parts.push_back(std::move(own));
+  }
+  const auto at = experiment.strategies.erase(experiment.strategies.begin() + static_cast<std::ptrdiff_t>(index));
+  experiment.strategies.insert(at, parts.begin(), parts.end());
+  return true;
+}
+
 ConfigView dataset_view(const Experiment& experiment) {
   const ConfigNode* table = experiment.tables.find("data");
   ConfigView view(table != nullptr ? *table : ConfigNode{ConfigNode::Table{}}, {"data", "[data]", experiment.file, {}});
@@ -78,8 +119,13 @@ ConfigNode resolved(const Experiment& experiment, const ConfigNode& dataset,
   append(table_of(tables, "data"), dataset);
   ConfigNode::Array list;
   for (size_t i = 0; i < experiment.strategies.size(); ++i) {
+    const StrategySettings& strategy = experiment.strategies[i];
+    if (!strategy.from.empty()) {
+      if (strategy.part == 0) list.push_back(strategy.table);
+      continue;
+    }
     ConfigNode table{ConfigNode::Table{}};
-    table.set("plugin", {experiment.strategies[i].plugin});
+    table.set("plugin", {strategy.plugin});
     append(table, strategies.at(i));
     list.push_back(std::move(table));
   }

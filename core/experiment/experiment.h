@@ -43,18 +43,31 @@ struct DataSettings {
 };
 
 enum class TrainPooler { kAuto, kYes, kNo };
+using TrainHead = TrainPooler;  // the same three words
 
 /// [task]
 struct TaskSettings {
-  std::string kind = "auto";  ///< what the data set says; settled: "classification", "multi-label", "regression"
-  TrainPooler train_pooler = TrainPooler::kAuto;  ///< auto: when it is new, or a strategy asks for it
+  std::string kind =
+      "auto";  ///< what the data set says; settled: "classification", "multi-label", "regression", "masked-lm"
+  TrainPooler train_pooler = TrainPooler::kAuto;  ///< auto: when it is new, or a strategy asks for it; not of masked-lm
+  // Of masked-lm alone:
+  double mask_probability = 0.15;           ///< of each token to be chosen
+  bool whole_words = false;                 ///< the pieces of a word are chosen together
+  TrainHead train_head = TrainHead::kAuto;  ///< auto: when it is new, or a strategy trains weight matrices of the base
 };
 
 /// [strategy], or one [[strategy]] of several.
+///
+/// One with `from` is taken from a finished run. When it is read its settings are not known yet; take_strategies() puts the
+/// strategies of that run in its place.
 struct StrategySettings {
-  std::string plugin;
-  ConfigNode settings;  ///< its table without `plugin`
-  std::string subject;  ///< "strategy", of several "strategy[0]": how messages name its keys
+  std::string plugin;                     ///< of a taken one "" until its run is opened, unless the file names it
+  ConfigNode settings;                    ///< its table without `plugin`
+  std::string subject;                    ///< "strategy", of several "strategy[0]": how messages name its keys
+  std::string from{};                     ///< the finished run that it is taken from; "": it is new
+  bool freeze = true;                     ///< of a taken one: it does not train
+  size_t part = 0;                        ///< of a taken one: which of that run's strategies it is
+  ConfigNode table{ConfigNode::Table{}};  ///< of a taken one: what the resolved file says of all parts
 };
 
 /// What [eval] says beside train::EvalSettings.
@@ -72,8 +85,8 @@ struct Experiment {
   DataSettings data;
   TaskSettings task;
   std::vector<StrategySettings> strategies;  ///< empty: those of run.from
-  train::TrainSettings train;  ///< threads from [run]
-  train::EvalSettings eval;    ///< metric "auto" until settled
+  train::TrainSettings train;                ///< threads from [run]
+  train::EvalSettings eval;                  ///< metric "auto" until settled
   EvalChoices eval_choices;
 
   std::vector<std::string> problems;  ///< everything wrong with the file that was found so far
@@ -93,6 +106,10 @@ Experiment read_experiment(const std::filesystem::path& path, const std::vector<
 
 /// The same from tables. @param file  how messages name them
 Experiment experiment_of(ConfigNode tables, const std::string& file);
+
+/// Puts the strategies of the run that `from` names in the place of strategies[index]. Notes a problem, and returns false, when the
+/// file names another plugin than that run has.
+bool take_strategies(Experiment& experiment, size_t index, const std::vector<SourceRun::Method>& methods);
 
 using OpenRun = std::function<SourceRun(const std::string& run)>;
 

@@ -123,25 +123,51 @@ void read_data(Experiment& experiment) {
   table.done(/*other_keys_are_known=*/true);
 }
 
+/// "auto", "yes" or "no", or true and false.
+TrainPooler read_yes_or_no(const Reader& table, const std::string& key) {
+  const ConfigNode* node = table.find(key);
+  if (node != nullptr && std::holds_alternative<bool>(node->value))
+    return table->boolean(key, false) ? TrainPooler::kYes : TrainPooler::kNo;
+  const std::string choice = table->choice(key, "auto", {"auto", "yes", "no"});
+  return choice == "yes" ? TrainPooler::kYes : choice == "no" ? TrainPooler::kNo : TrainPooler::kAuto;
+}
+
 void read_task(Experiment& experiment) {
   Reader table(experiment, "task");
-  experiment.task.kind = table->choice("kind", "auto", {"auto", "classification", "multi-label", "regression"});
-  const ConfigNode* pooler = table.find("train_pooler");
-  if (pooler != nullptr && std::holds_alternative<bool>(pooler->value)) {
-    experiment.task.train_pooler = table->boolean("train_pooler", false) ? TrainPooler::kYes : TrainPooler::kNo;
-  } else {
-    const std::string choice = table->choice("train_pooler", "auto", {"auto", "yes", "no"});
-    experiment.task.train_pooler = choice == "yes"  ? TrainPooler::kYes
-                                   : choice == "no" ? TrainPooler::kNo
-                                                    : TrainPooler::kAuto;
+  TaskSettings& task = experiment.task;
+  task.kind = table->choice("kind", "auto", {"auto", "classification", "multi-label", "regression", "masked-lm"});
+  task.train_pooler = read_yes_or_no(table, "train_pooler");
+  // Only where they are given: the resolved file of another task does not have them.
+  if (table->has("mask_probability")) {
+    task.mask_probability = table.below_one("mask_probability", task.mask_probability);
+    if (task.mask_probability == 0) table->problem("mask_probability", "must be more than 0, got 0");
   }
+  if (table->has("whole_words")) task.whole_words = table->boolean("whole_words", task.whole_words);
+  if (table->has("train_head")) task.train_head = read_yes_or_no(table, "train_head");
   table.done();
+}
+
+/// A strategy of a finished run: everything but whether it trains on is that run's.
+void read_taken_strategy(const ConfigView& view, StrategySettings& strategy) {
+  if (view.has("plugin")) strategy.plugin = view.required_string("plugin");
+  strategy.from = view.required_string("from");
+  strategy.freeze = view.boolean("freeze", true);
+  strategy.table = view.resolved();
+  for (const auto& [key, node] : std::get<ConfigNode::Table>(strategy.settings.value)) {
+    if (key == "plugin" || key == "from" || key == "freeze") continue;
+    view.problem(key,
+                 "is a setting of the run that 'from' names and cannot be set anew; keys beside from: plugin, freeze");
+  }
 }
 
 void read_strategy(Experiment& experiment, const ConfigNode& table, const std::string& subject) {
   StrategySettings strategy{"", table, subject};
   const ConfigView view(table, {subject, "[strategy]", experiment.file, {}});
-  strategy.plugin = view.required_string("plugin");
+  if (view.has("from")) {
+    read_taken_strategy(view, strategy);
+  } else {
+    strategy.plugin = view.required_string("plugin");
+  }
   experiment.problems.insert(experiment.problems.end(), view.problems().begin(), view.problems().end());
   auto& entries = std::get<ConfigNode::Table>(strategy.settings.value);
   std::erase_if(entries, [](const auto& entry) { return entry.first == "plugin"; });

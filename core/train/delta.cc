@@ -22,13 +22,16 @@ NamedTensors collect_delta(const model::Bert& model) {
   for (const auto& [key, buffer] : model.patch_buffers())
     delta.emplace(key, buffer);
   for (const auto& [name, parameter] : model.own_parameters()) {
-    if (name.starts_with("classifier.") || model.trained_base().contains(name)) delta.emplace(name, parameter);
+    if (model::is_head_parameter(name) || model.trained_base().contains(name)) delta.emplace(name, parameter);
   }
   return delta;
 }
 
 void load_delta(model::Bert& model, const NamedTensors& delta, const std::string& subject) {
-  const NamedTensors targets = collect_delta(model);
+  copy_tensors(collect_delta(model), delta, subject);
+}
+
+void copy_tensors(const NamedTensors& targets, const NamedTensors& delta, const std::string& subject) {
   std::vector<std::string> problems;
   for (const auto& [key, target] : targets) {
     const auto at = delta.find(key);

@@ -18,4 +18,7 @@ NamedTensors collect_delta(const model::Bert& model);
 /// wrongly shaped tensor ("<subject>: ..."), before anything is copied.
 void load_delta(model::Bert& model, const NamedTensors& delta, const std::string& subject);
 
+/// The same for some tensors of a model, `targets`.
+void copy_tensors(const NamedTensors& targets, const NamedTensors& values, const std::string& subject);
+
 }  // namespace plugtune::train

@@ -1,24 +1,16 @@
 // methods.cc - applying strategies and finding whose patch threw.
 #include "train/methods.h"
 
+#include <dlfcn.h>
+#include <torch/csrc/autograd/function.h>
+
+#include <set>
+#include <typeinfo>
+
 #include "plugtune/error.h"
 
 namespace plugtune::train {
 namespace {
-
-/// "a.b.c.name" of every patch, from "a.b.c: name, name".
-std::vector<std::string> patch_keys(const model::Bert& model) {
-  std::vector<std::string> keys;
-  for (const std::string& line : model.patched_sites()) {
-    const size_t colon = line.find(": ");
-    for (size_t at = colon + 2; at < line.size();) {
-      const size_t end = std::min(line.find(", ", at), line.size());
-      keys.push_back(line.substr(0, colon) + "." + line.substr(at, end - at));
-      at = end + 2;
-    }
-  }
-  return keys;
-}
 
 int64_t trainable_numbers(const model::Bert& model) {
   int64_t count = 0;
@@ -29,20 +21,57 @@ int64_t trainable_numbers(const model::Bert& model) {
   return count;
 }
 
+/// Files of the libraries that define the functions in a graph.
+std::set<std::string> libraries_in_graph(const Tensor& loss) {
+  std::set<std::string> files;
+  std::set<const torch::autograd::Node*> seen;
+  std::vector<const torch::autograd::Node*> stack = {loss.grad_fn().get()};
+  while (!stack.empty()) {
+    const torch::autograd::Node* node = stack.back();
+    stack.pop_back();
+    if (node == nullptr || !seen.insert(node).second) continue;
+    if (Dl_info info{}; ::dladdr(&typeid(*node), &info) != 0 && info.dli_fname != nullptr) files.insert(info.dli_fname);
+    for (const torch::autograd::Edge& edge : node->next_edges())
+      stack.push_back(edge.function.get());
+  }
+  return files;
+}
+
+/// The file that a plugin's code is in, as the dynamic loader calls it.
+std::string library_of(const plugin::LoadedStrategy& strategy) {
+  Dl_info info{};
+  const bool is_found = ::dladdr(&typeid(*strategy.strategy), &info) != 0 && info.dli_fname != nullptr;
+  return is_found ? info.dli_fname : strategy.file();
+}
+
 }  // namespace
 
-Methods::Methods(std::vector<plugin::LoadedStrategy> strategies) : strategies_(std::move(strategies)) {}
+Methods::Methods(std::vector<plugin::LoadedStrategy> strategies, std::vector<bool> frozen)
+    : strategies_(std::move(strategies)),
+      frozen_(std::move(frozen)) {
+  frozen_.resize(strategies_.size(), false);
+  for (size_t i = 0; i < strategies_.size(); ++i) {
+    if (!frozen_[i]) continue;
+    strategies_[i].observer = nullptr;
+    strategies_[i].auxiliary = nullptr;
+    strategies_[i].grouping = nullptr;
+    strategies_[i].state = nullptr;
+  }
+}
 
 void Methods::apply(model::Bert& model) {
   for (size_t i = 0; i < strategies_.size(); ++i) {
     const plugin::LoadedStrategy& strategy = strategies_[i];
     const int64_t before = trainable_numbers(model);
     strategy.apply(model);
+    composed_.add_strategy(model);
+    if (frozen_[i]) {
+      for (auto& [key, parameter] : model.patch_parameters())
+        if (composed_.owner(key) == i) parameter.set_requires_grad(false);
+    }
     trainable_counts_.push_back(trainable_numbers(model) - before);
-    for (const std::string& key : patch_keys(model))
-      owner_.emplace(key, i);
     for (const auto& [name, parameter] : model.own_parameters()) {
-      if (parameter.requires_grad() && !model.trained_base().contains(name) && !name.starts_with("classifier.")) {
+      if (parameter.requires_grad() && !model.trained_base().contains(name) && !model::is_head_parameter(name)) {
         throw Error("in " + strategy.plugin.subject() + ", apply(): lets the base parameter '" + name +
                     "' train without asking through train_base()");
       }
@@ -61,11 +90,24 @@ ParamRule Methods::rule(const std::string& name) const {
   return combined;
 }
 
+void Methods::backward(const Tensor& loss) const {
+  try {
+    loss.backward();
+  } catch (...) {
+    const std::string text = plugin::exception_text();
+    if (strategies_.size() == 1) throw Error(explain("backward()", text));
+    const std::set<std::string> libraries = libraries_in_graph(loss);
+    std::set<std::string> suspects;
+    for (const plugin::LoadedStrategy& strategy : strategies_)
+      if (libraries.contains(library_of(strategy))) suspects.insert(strategy.plugin.subject());
+    if (suspects.empty()) throw Error(explain("backward()", text));
+    throw Error("in " + join({suspects.begin(), suspects.end()}, " or ") + ", backward(): " + text);
+  }
+}
+
 std::string Methods::explain(const PatchError& error) const {
-  const auto at = owner_.find(error.patch());
-  return (at == owner_.end() ? "in forward() of "
-                             : "in " + strategies_[at->second].plugin.subject() + ", forward() of ") +
-         error.what();
+  const auto owner = composed_.owner_of_patch(error.patch());
+  return (owner ? "in " + strategies_[*owner].plugin.subject() + ", forward() of " : "in forward() of ") + error.what();
 }
 
 std::string Methods::explain(const char* pass, const std::string& text) const {

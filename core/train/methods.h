@@ -1,13 +1,13 @@
 #pragma once
 // methods.h - the strategies of one run, applied to its model, and whose code it is when something throws.
 
-#include <map>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "model/bert.h"
 #include "plugin/loader.h"
+#include "train/composed_delta.h"
 
 namespace plugtune::train {
 
@@ -15,13 +15,18 @@ namespace plugtune::train {
 class Methods {
  public:
   Methods() = default;
-  explicit Methods(std::vector<plugin::LoadedStrategy> strategies);
+  /// @param frozen  for each strategy (empty: none is), whether its patches stay as they are. A frozen strategy sees no steps, adds no
+  ///                loss and groups no parameters.
+  explicit Methods(std::vector<plugin::LoadedStrategy> strategies, std::vector<bool> frozen = {});
 
-  /// Applies all, in order. Throws Error, with the strategy's name and file, when one throws, changes base weights, or attaches
-  /// a patch under a name that is taken.
+  /// Applies all, in order. Throws Error, with the strategy's name and file, when one throws or changes base weights.
   void apply(model::Bert& model);
 
   const std::vector<plugin::LoadedStrategy>& all() const noexcept { return strategies_; }
+
+  bool is_frozen(size_t strategy) const { return frozen_[strategy]; }
+  /// Whose each key of the delta is.
+  const ComposedDelta& composed() const noexcept { return composed_; }
 
   /// Rate and decay of a trainable: the last strategy that groups parameters and owns the patch decides; scales multiply.
   ParamRule rule(const std::string& name) const;
@@ -41,12 +46,17 @@ class Methods {
     }
   }
 
+  /// loss.backward(). Whatever an autograd function throws leaves as Error. It carries no name, so every strategy that it can be of
+  /// is named: those whose plugins have functions of their own in the graph.
+  void backward(const Tensor& loss) const;
+
  private:
   std::string explain(const PatchError& error) const;
   std::string explain(const char* pass, const std::string& text) const;
 
   std::vector<plugin::LoadedStrategy> strategies_;
-  std::map<std::string, size_t> owner_;  // patch -> strategy
+  std::vector<bool> frozen_;
+  ComposedDelta composed_;
   std::vector<int64_t> trainable_counts_;
 };
 

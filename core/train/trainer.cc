@@ -26,7 +26,7 @@ int64_t count_steps(const TrainSettings& settings, int64_t steps_per_epoch) {
 }
 
 bool is_better(const std::string& metric, double value, double than) {
-  const bool downwards = metric == "loss" || metric == "mse" || metric == "mae";
+  const bool downwards = metric == "loss" || metric == "mse" || metric == "mae" || metric == "perplexity";
   return downwards ? value < than : value > than;
 }
 
@@ -63,6 +63,10 @@ Trainer::Trainer(TrainJob job)
 
 void Trainer::to_training_precision() {
   torch::NoGradGuard no_grad;
+  const NamedTensors delta = collect_delta(job_.model);
+  NamedTensors originals;
+  for (const auto& [name, tensor] : delta)
+    if (!optimizer_.master(name).defined()) originals.emplace(name, tensor.detach().clone());
   const auto round = [](Tensor tensor) {
     if (tensor.is_floating_point()) tensor.set_data(tensor.to(torch::kBFloat16));
   };
@@ -70,6 +74,15 @@ void Trainer::to_training_precision() {
     round(parameter);
   for (const Tensor& buffer : job_.model.buffers())
     round(buffer);
+  remember_originals(originals);
+}
+
+void Trainer::remember_originals(const NamedTensors& values) {
+  if (job_.settings.precision != Precision::kBf16) return;
+  for (const auto& [name, tensor] : collect_delta(job_.model)) {
+    if (optimizer_.master(name).defined()) continue;
+    originals_[name] = {values.at(name).detach().to(torch::kFloat32), tensor.detach().clone()};
+  }
 }
 
 TrainResult Trainer::run(bool resume) {
@@ -150,11 +163,11 @@ double Trainer::forward_backward(const std::vector<data::Batch>& step) {
         loss = loss + strategy.plugin.call("auxiliary_loss()", [&] { return strategy.auxiliary->auxiliary_loss(); });
       }
     }
-    job_.methods.guard("backward()", [&] { loss.backward(); });
+    job_.methods.backward(loss);
     optimizer_.collect_gradients();
     step_loss += loss.item<double>();
     examples += logits.size(0);
-    if (job_.model.options().task == TaskKind::kClassification) {
+    if (tells_accuracy()) {
       correct += logits.detach().argmax(1).eq(batch.targets).sum().item<int64_t>();
     }
   }
@@ -183,7 +196,7 @@ void Trainer::log_step(double norm) {
   report.total_steps = total_steps_;
   report.epoch = epochs_done();
   report.loss = sums.loss / static_cast<double>(sums.steps);
-  if (job_.model.options().task == TaskKind::kClassification) {
+  if (tells_accuracy() && sums.examples > 0) {
     report.accuracy = static_cast<double>(sums.correct) / static_cast<double>(sums.examples);
   }
   report.learning_rate = job_.settings.learning_rate * learning_rate_factor(progress_.step - 1);
@@ -229,6 +242,11 @@ void Trainer::evaluate() {
   log_clock_ = now();
 }
 
+bool Trainer::tells_accuracy() const {
+  const TaskKind task = job_.model.options().task;
+  return task == TaskKind::kClassification || task == TaskKind::kText;
+}
+
 bool Trainer::should_stop_early() const {
   return job_.eval.patience > 0 && progress_.evaluations_since_best >= job_.eval.patience;
 }
@@ -250,7 +268,10 @@ NamedTensors Trainer::delta() const {
   NamedTensors delta = collect_delta(job_.model);
   for (auto& [name, tensor] : delta) {
     const Tensor master = optimizer_.master(name);
-    tensor = (master.defined() ? master : tensor).detach().to(torch::kCPU, torch::kFloat32).clone();
+    const auto original = originals_.find(name);
+    const bool is_original = original != originals_.end() && torch::equal(original->second.rounded, tensor);
+    tensor = (is_original ? original->second.value : master.defined() ? master : tensor).detach();
+    tensor = tensor.to(torch::kCPU, torch::kFloat32).clone();
   }
   return delta;
 }
@@ -270,6 +291,7 @@ void Trainer::save_checkpoint() const {
 void Trainer::load_checkpoint(const Checkpoint& checkpoint) {
   const std::string subject = fmt::format("checkpoint of step {}", checkpoint.progress.step);
   load_delta(job_.model, checkpoint.delta, subject);
+  remember_originals(checkpoint.delta);
   optimizer_.load_state(checkpoint.optimizer, checkpoint.progress.step, subject);
   at::Generator generator = at::detail::getDefaultCPUGenerator();
   generator.set_state(checkpoint.random_state);
@@ -287,6 +309,7 @@ void Trainer::keep_best() {
   if (progress_.best_index < 0 || job_.checkpoints == nullptr) return;
   const NamedTensors best = job_.checkpoints->best();
   load_delta(job_.model, best, "best checkpoint");
+  remember_originals(best);
   for (const auto& [name, tensor] : best) {
     const Tensor master = optimizer_.master(name);
     if (master.defined()) master.copy_(tensor);

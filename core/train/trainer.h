@@ -1,6 +1,8 @@
 #pragma once
 // trainer.h - fine-tuning: the order of everything that happens in a step.
 
+#include <map>
+#include <string>
 #include <vector>
 
 #include "data/batches.h"
@@ -39,7 +41,7 @@ class Trainer {
   /// Throws Interrupted after writing a checkpoint; Error when numbers stop being finite or a file cannot be written.
   TrainResult run(bool resume);
 
-  /// What training changed, with the fp32 values of everything that trains.
+  /// What training changed: the fp32 values of everything that trains, and what does not train as it was loaded.
   NamedTensors delta() const;
   int64_t trainable_count() const noexcept { return optimizer_.size(); }
   int64_t total_steps() const noexcept { return total_steps_; }
@@ -50,6 +52,7 @@ class Trainer {
   [[noreturn]] void fail_not_finite(const std::vector<data::Batch>& step, double loss);
   void log_step(double norm);
   void evaluate();
+  bool tells_accuracy() const;
   bool should_stop_early() const;
   void save_checkpoint() const;
   void load_checkpoint(const Checkpoint& checkpoint);
@@ -58,11 +61,17 @@ class Trainer {
   double epochs_done() const;
   double learning_rate_factor(int64_t step) const;
   void to_training_precision();
+  void remember_originals(const NamedTensors& values);
 
   TrainJob job_;
   data::BatchPlan plan_;
   int64_t total_steps_, warmup_steps_;
   FlatOptimizer optimizer_;
+  /// What does not train, before and after it was rounded to bf16. A buffer that still is the rounded one was not changed since.
+  struct Rounded {
+    Tensor value, rounded;
+  };
+  std::map<std::string, Rounded> originals_;
   Progress progress_;
   double log_clock_ = 0;    // seconds at the last log line
   int64_t log_tokens_ = 0;  // tokens then

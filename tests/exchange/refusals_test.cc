@@ -149,6 +149,34 @@ std::vector<Refusal> refusals() {
        [](const fs::path&) {},
        "--labels: must name 3 labels, the outputs of the head in DIR, got 2",
        {"--labels", "good,bad"}},
+      {"OtherHiddenSize", peft, peft_tensors([](formats::NamedTensors& t) {
+         for (auto& [name, tensor] : t)  // LoRA of rank 4, and its head
+           tensor = torch::zeros(tensor.size(0) == 32 ? std::vector<int64_t>{48, 4}
+                                 : tensor.dim() == 2  ? std::vector<int64_t>{tensor.size(0), 48}
+                                                      : tensor.sizes().vec());
+       }),
+       "DIR: belongs to a model with hidden size 48, and the base has 32; name its own base with --model"},
+      {"OtherHiddenSizeAndMoreLayers", peft, peft_tensors([](formats::NamedTensors& t) {
+         formats::NamedTensors of_other;
+         for (const auto& [name, tensor] : t) {
+           const Tensor other = torch::zeros(tensor.size(0) == 32 ? std::vector<int64_t>{48, 4}
+                                             : tensor.dim() == 2  ? std::vector<int64_t>{tensor.size(0), 48}
+                                                                  : tensor.sizes().vec());
+           of_other.emplace(name, other);
+           if (const size_t at = name.find("layer.1."); at != std::string::npos)
+             of_other.emplace(std::string(name).replace(at, 8, "layer.2."), other);
+         }
+         t = of_other;
+       }),
+       "DIR: belongs to a model with hidden size 48 and 3 layers, and the base has 32 and 2; name its own base with "
+       "--model"},
+      {"MoreLayers", peft, peft_tensors([](formats::NamedTensors& t) {
+         const formats::NamedTensors own = t;
+         for (const auto& [name, tensor] : own)
+           if (const size_t at = name.find("layer.1."); at != std::string::npos)
+             t.emplace(std::string(name).replace(at, 8, "layer.2."), tensor);
+       }),
+       "DIR: belongs to a model with 3 layers, and the base has 2; name its own base with --model"},
       {"OtherBaseSize", hub, peft_config([](json& c) { c["hidden_size"] = 768; }),
        "DIR: was made for a model of hidden size 768, tests/golden/tiny has 32; it belongs to another base"},
       {"OtherKindOfModel", hub, peft_config([](json& c) { c["model_type"] = "gpt2"; }),

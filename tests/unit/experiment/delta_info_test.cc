@@ -24,6 +24,7 @@ class Deltas : public InFolder {
     info.pairs = true;
     info.head_pooler = true;
     info.sources = {{"runs/s", "s", info.strategies, {{"site.patch.a", {2, 3}}}}};
+    info.sources.front().sources = {{"runs/member", "member", info.strategies, {{"site.patch.b", {4}}}}};
     return info;
   }
   /// A finished run in runs/a.
@@ -42,6 +43,9 @@ TEST_F(Deltas, EverythingIsReadBack) {
   EXPECT_EQ(read_back.labels, info().labels);
   EXPECT_EQ(write_toml(read_back.strategies[0].settings), write_toml(info().strategies[0].settings));
   EXPECT_EQ(read_back.sources[0].tensors, info().sources[0].tensors);
+  EXPECT_EQ(read_back.sources[0].source("runs/member").tensors, info().sources[0].sources[0].tensors);
+  EXPECT_EQ(error_of([&] { (void)read_back.sources[0].source("runs/other"); }),
+            "runs/s: delta.json does not know its source run runs/other");
 }
 
 TEST_F(Deltas, DamageIsToldByField) {

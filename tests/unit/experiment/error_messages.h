@@ -106,6 +106,14 @@ inline std::vector<Mistake> mistakes() {
       {"model.path = \"\"\ndata.plugin = \"reviews\"\nstrategy.plugin = \"method\"\n",
        {},
        {"model.path: must not be empty (experiment.toml:1)"}},
+      // A strategy of a finished run.
+      {"model.path = \"m\"\ndata.plugin = \"reviews\"\n[[strategy]]\nfrom = \"runs/lang\"\nfreeze = \"no\"\nrank = 8\n"
+       "[[strategy]]\nfrom = \"\"\n",
+       {},
+       {"strategy[0].freeze: must be true or false, got \"no\" (experiment.toml:5)",
+        "strategy[0].rank: is a setting of the run that 'from' names and cannot be set anew; keys beside from: plugin, "
+        "freeze (experiment.toml:6)",
+        "strategy[1].from: must not be empty (experiment.toml:8)"}},
       // What does not go together.
       {with("[train]\nepochs = 4\nsteps = 100\n"),
        {},

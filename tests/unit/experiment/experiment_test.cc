@@ -185,6 +185,46 @@ TEST_F(Experiments, SeveralStrategiesStaySeveral) {
   EXPECT_EQ(write_toml_value(list[1]), "{ plugin = \"b\", rank = 8, targets = [\"query\"] }");
 }
 
+const char* const kTaken =
+    "model.path = 'm'\ndata.plugin = 'd'\n[[strategy]]\nfrom = 'runs/lang'\n[[strategy]]\nplugin = 'b'\n";
+
+SourceRun::Method method(const std::string& name, int64_t rank) {
+  ConfigNode settings{ConfigNode::Table{}};
+  settings.set("rank", {rank});
+  return {name, "1.0.0", settings};
+}
+
+TEST_F(Experiments, StrategiesOfARunStandInItsPlaceAndStayOneEntry) {
+  Experiment experiment = experiment_of(kTaken);
+  EXPECT_TRUE(experiment.problems.empty()) << experiment.problems[0];
+  EXPECT_EQ(experiment.strategies[0].plugin, "");
+  ASSERT_TRUE(take_strategies(experiment, 0, {method("x", 4), method("y", 5)}));
+  ASSERT_EQ(experiment.strategies.size(), 3u);
+  EXPECT_EQ(experiment.strategies[0].plugin, "x");
+  EXPECT_EQ(experiment.strategies[1].plugin, "y");
+  EXPECT_EQ(write_toml_value(experiment.strategies[1].settings), "{ rank = 5 }");
+  EXPECT_EQ(experiment.strategies[1].subject, "runs/lang: strategy[1]");
+  EXPECT_TRUE(experiment.strategies[1].freeze);
+  EXPECT_EQ(experiment.strategies[2].plugin, "b");
+  const ConfigNode tables = resolved(experiment, data_settings(), {{}, {}, plugin_settings()});
+  EXPECT_EQ(write_toml_value(*tables.find("strategy")),
+            "[{ from = \"runs/lang\", freeze = true }, { plugin = \"b\", rank = 8, targets = [\"query\"] }]");
+}
+
+TEST_F(Experiments, APluginBesideFromMustBeThatOfTheRun) {
+  const auto told = [](const std::string& plugin, const std::vector<SourceRun::Method>& methods) {
+    Experiment experiment = experiment_of(kTaken, {"strategy[0].plugin=" + plugin, "strategy[0].freeze=false"});
+    EXPECT_FALSE(experiment.strategies[0].freeze);
+    return take_strategies(experiment, 0, methods) ? "" : experiment.problems.back();
+  };
+  EXPECT_EQ(told("x", {method("x", 4)}), "");
+  EXPECT_EQ(told("build/x.strategy.so", {method("x", 4)}), "");
+  EXPECT_EQ(told("z", {method("x", 4)}),
+            "strategy[0].plugin: must be left out or what runs/lang was tuned with, 'x', got \"z\" (--set)");
+  EXPECT_EQ(told("x", {method("x", 4), method("y", 5)}),
+            "strategy[0].plugin: must be left out or what runs/lang was tuned with, 'x' + 'y', got \"x\" (--set)");
+}
+
 TEST_F(Experiments, OverridesWinAndTheLastOneCounts) {
   const Experiment experiment = experiment_of(std::string(kSmallest) + "[train]\nepochs = 3\n",
                                               {"run.seed=1", "run.seed=2", "strategy.plugin=other", "train.steps=10"});

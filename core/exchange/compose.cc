@@ -1,0 +1,138 @@
+// compose.cc - what AdapterHub's library computes with several adapters.
+#include "exchange/compose.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+#include <set>
+
+#include "plugtune/error.h"
+
+namespace plugtune::exchange {
+namespace {
+
+constexpr const char* kInvertible = "invertible_adapters.";
+
+/// "" for a bottleneck, which has no such field.
+std::string architecture(const ForeignAdapter& adapter) {
+  return adapter.members.empty() ? text_at(adapter.config, "architecture") : "fusion";
+}
+
+bool is_bottleneck(const ForeignAdapter& adapter) {
+  return architecture(adapter).empty() || architecture(adapter) == "fusion";
+}
+
+/// ConfigUnion.validate(): one of each method, or bottlenecks that share no place.
+bool may_be_one(const ForeignAdapter& one, const ForeignAdapter& other) {
+  if (!one.members.empty() || !other.members.empty()) return false;
+  if (architecture(one) != architecture(other)) return true;
+  return is_bottleneck(one) && is_true_at(one.config, "mh_adapter") != is_true_at(other.config, "mh_adapter") &&
+         is_true_at(one.config, "output_adapter") != is_true_at(other.config, "output_adapter");
+}
+
+bool has_invertible(const ForeignAdapter& adapter) {
+  return std::ranges::any_of(adapter.tensors, [](const auto& entry) { return entry.first.starts_with(kInvertible); });
+}
+
+/// The modules of the model that an adapter of linear layers is in.
+std::set<std::string> linear_modules(const ForeignAdapter& adapter) {
+  std::set<std::string> modules;
+  for (const auto& [name, tensor] : adapter.tensors)
+    if (const size_t at = name.find(".loras."); at != std::string::npos) modules.insert(name.substr(0, at));
+  return modules;
+}
+
+/// In a stack each adapter of a linear layer reads what the one below it made, not the layer's input. Factors do not notice.
+void check_linear(const ForeignAdapter& below, const ForeignAdapter& above, const std::string& subject) {
+  const std::set<std::string> modules = linear_modules(below);
+  const bool are_factors =
+      text_at(below.config, "composition_mode") == "scale" && text_at(above.config, "composition_mode") == "scale";
+  for (const std::string& module : linear_modules(above)) {
+    if (are_factors || !modules.contains(module)) continue;
+    throw Error(fmt::format(
+        "{}: '{}' and '{}' both change {}; in a stack of AdapterHub's library the second reads what the first "
+        "made and not the layer's input, which is computed nowhere else",
+        subject, below.name, above.name, module));
+  }
+}
+
+}  // namespace
+
+std::string as_adapter_name(const std::string& text) {
+  std::string name = text;
+  std::ranges::replace_if(
+      name, [](char c) { return c == '.' || c == ',' || c == '/'; }, '_');
+  return name;
+}
+
+std::vector<Layer> layers_of(const std::vector<ForeignAdapter>& adapters) {
+  std::vector<Layer> layers;
+  for (size_t i = 0; i < adapters.size(); ++i) {
+    if (layers.empty() || adapters[i].name != adapters[i - 1].name) layers.push_back({i, 0});
+    ++layers.back().count;
+  }
+  return layers;
+}
+
+std::vector<size_t> choose_layers(const std::vector<ForeignAdapter>& adapters) {
+  std::vector<size_t> numbers;
+  size_t first = 0;  // of the layer that is being filled
+  for (size_t i = 0; i < adapters.size(); ++i) {
+    const auto fits = [&](const ForeignAdapter& other) { return may_be_one(other, adapters[i]); };
+    const auto begin = adapters.begin() + static_cast<std::ptrdiff_t>(first);
+    const bool joins = i > 0 && std::all_of(begin, adapters.begin() + static_cast<std::ptrdiff_t>(i), fits);
+    if (!joins) first = i;
+    numbers.push_back(i == 0 ? 0 : numbers.back() + (joins ? 0 : 1));
+  }
+  return numbers;
+}
+
+void check_stack(const std::vector<ForeignAdapter>& adapters, const std::string& subject) {
+  const std::vector<Layer> layers = layers_of(adapters);
+  for (size_t above = 1; above < layers.size(); ++above) {
+    for (size_t i = layers[above].first; i < layers[above].first + layers[above].count; ++i) {
+      const ForeignAdapter& adapter = adapters[i];
+      const std::string kind = architecture(adapter);
+      if (kind == "prompt_tuning" || has_invertible(adapter)) {
+        throw Error(fmt::format(
+            "{}: of a stack AdapterHub's library uses the {} of the first adapter alone, and '{}' is not the first",
+            subject, kind == "prompt_tuning" ? "prompt" : "invertible adapter", adapter.name));
+      }
+      for (size_t below = 0; below < layers[above].first; ++below)
+        check_linear(adapters[below], adapter, subject);
+    }
+  }
+}
+
+void check_names(const std::vector<ForeignAdapter>& adapters, const std::string& run) {
+  std::set<std::string> names;
+  for (const Layer& layer : layers_of(adapters)) {
+    const ForeignAdapter& adapter = adapters[layer.first];
+    std::vector<std::string> own = {adapter.name};
+    for (const ForeignAdapter& member : adapter.members)
+      own.push_back(member.name);
+    for (const std::string& name : own) {
+      if (!names.insert(name).second)
+        throw Error(fmt::format("{}: two of its adapters would be called '{}'; choose another --name", run, name));
+    }
+  }
+}
+
+void drop_unused_invertible(std::vector<ForeignAdapter>& adapters) {
+  const std::vector<Layer> layers = layers_of(adapters);
+  for (size_t i = layers.empty() ? 0 : layers.front().count; i < adapters.size(); ++i) {
+    ForeignAdapter& adapter = adapters[i];
+    if (!has_invertible(adapter)) continue;
+    std::erase_if(adapter.tensors, [](const auto& entry) { return entry.first.starts_with(kInvertible); });
+    std::erase_if(std::get<ConfigNode::Table>(adapter.config.value), [](const auto& entry) {
+      return entry.first == "inv_adapter" || entry.first == "inv_adapter_reduction_factor";
+    });
+    adapter.notes.push_back(fmt::format(
+        "the invertible adapter of '{}' is left out: AdapterHub's library uses that of the first adapter of a "
+        "stack alone",
+        adapter.name));
+  }
+}
+
+}  // namespace plugtune::exchange
