@@ -23,7 +23,7 @@ struct Command {
 constexpr Command kCommands[] = {
     {"train", train_command, "an experiment, to a run directory"},
     {"eval", eval_command, "a finished run on a split"},
-    {"predict", predict_command, "labels for lines of text"},
+    {"predict", predict_command, "labels for lines of text, or words for their [MASK]s"},
     {"merge", merge_command, "a finished run as a plain Hugging Face directory"},
     {"unmerge", unmerge_command, "the base out of a directory that was merged with --reversible"},
     {"combine", combine_command, "several finished runs of one method as one run"},

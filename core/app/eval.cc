@@ -73,7 +73,7 @@ std::vector<Row> evaluate(SeveralRuns& runs, Split split, bool with_average, std
     const train::Predictions predictions = predict_with(runs, run, encoded);
     targets = predictions.targets;
     logits.push_back(predictions.logits);
-    rows.push_back({runs.names[run], train::compute_metrics(kind, predictions.logits, targets, predictions.loss)});
+    rows.push_back({runs.names[run], train::metrics_of(kind, predictions)});
   }
   if (with_average) {
     const Tensor mean = average_logits(kind, logits);
@@ -100,6 +100,8 @@ int eval_command(const Arguments& arguments) {
   if (!line.parse(arguments)) return kDone;
 
   SeveralRuns runs = open_runs(line.texts("run"), line.search_path());
+  if (line.has("average") && runs.task().kind == TaskKind::kText)
+    throw Error("eval: --average is of labels; masked-lm runs have metrics of their own only");
   Session& first = runs.sessions.front();
   open_data(first, line.text("data"));
   const Split split = split_of(line.text("split"));

@@ -1,17 +1,21 @@
-// predict.cc - `plugtune predict`: labels for lines of text.
+// predict.cc - `plugtune predict`: labels for lines of text, or words for their masks.
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <charconv>
 #include <fstream>
+#include <functional>
 #include <iostream>
 #include <nlohmann/json.hpp>
 
 #include "app/command_line.h"
+#include "app/fill_masks.h"
 #include "app/several_runs.h"
 
 namespace plugtune::app {
 namespace {
 
+constexpr int64_t kWordsTold = 5;      // of each mask
 constexpr size_t kLinesAtOnce = 8192;  // answers appear while a long input is still being read
 
 /// One text per line; a tab separates the second text of a pair.
@@ -153,6 +157,36 @@ void predict_lines(Prediction& prediction, std::vector<std::string> lines) {
   std::cout.flush();
 }
 
+int64_t read_top(const CommandLine& line) {
+  if (!line.has("top")) return kWordsTold;
+  const std::string text = line.text("top");
+  int64_t top = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), top);
+  if (error != std::errc() || end != text.data() + text.size() || top < 1)
+    throw Error(fmt::format("predict: --top must be a whole number of at least 1, got '{}'", text));
+  if (line.text("format") != "jsonl")
+    throw Error("predict: --top needs --format jsonl; text is the best filling alone");
+  return top;
+}
+
+/// What answers lines: labels, or of a masked-LM run words in the place of masks.
+std::function<void(std::vector<std::string>)> answering(Prediction& prediction, const CommandLine& line) {
+  if (prediction.runs.task().kind != TaskKind::kText) {
+    if (line.has("top")) throw Error("predict: --top is of masked-lm runs alone; this one answers with labels");
+    if (prediction.mode == Mode::kByLine) check_can_share_a_batch(prediction.runs);
+    return [&](std::vector<std::string> lines) { predict_lines(prediction, std::move(lines)); };
+  }
+  if (prediction.runs.names.size() > 1 || prediction.mode != Mode::kEach)
+    throw Error("predict: masked-lm runs fill masks one run at a time, without --average and --by-line");
+  const auto filler = std::make_shared<MaskFiller>(prediction.runs.sessions.front(), read_top(line));
+  return [&, filler](const std::vector<std::string>& lines) {
+    for (const Filling& filling : filler->fill(lines, prediction.input, prediction.lines_read + 1))
+      std::cout << (prediction.as_json ? filling_json(filling) : filling.text) << "\n";
+    prediction.lines_read += lines.size();
+    std::cout.flush();
+  };
+}
+
 }  // namespace
 
 int predict_command(const Arguments& arguments) {
@@ -160,16 +194,19 @@ int predict_command(const Arguments& arguments) {
       "predict",
       "Predicts a label for each line of text; a tab separates the second text of a pair.\n"
       "jsonl gives {\"label\", \"probabilities\", \"logits\"} for each line. Several runs share one loaded base:\n"
-      "each gives a column (jsonl: a field), or --average one answer, or --by-line each line its own run.",
+      "each gives a column (jsonl: a field), or --average one answer, or --by-line each line its own run.\n"
+      "A masked-lm run fills the [MASK]s of each line; jsonl gives {\"text\", \"masks\"} with the --top words of each.",
       {"echo '정말 재미있는 영화' | plugtune predict runs/quickstart",
        "plugtune predict runs/quickstart --input reviews.txt --format jsonl > answers.jsonl",
        "plugtune predict runs/a runs/b --average --input reviews.txt",
+       "echo '이 영화는 정말 [MASK]' | plugtune predict runs/masked --format jsonl --top 10",
        "printf 'runs/a\\t재미있다\\nruns/b\\t지루하다\\n' | plugtune predict runs/a runs/b --by-line"});
   line.positional("run", /*many=*/true)
       .value("input", "FILE", "read from a file; without it, or as -, from standard input")
       .choice("format", {"text", "jsonl"}, "how answers are printed")
       .flag("average", "one answer: the mean of the runs' probabilities, of a regression of their values")
       .flag("by-line", "each line starts with the run that answers it, named as here, and a tab")
+      .value("top", "N", "masked-lm: words told of each mask; without it 5")
       .plugin_path();
   if (!line.parse(arguments)) return kDone;
   if (line.has("average") && line.has("by-line")) {
@@ -188,16 +225,16 @@ int predict_command(const Arguments& arguments) {
   prediction.mode = line.has("average") ? Mode::kAverage : line.has("by-line") ? Mode::kByLine : Mode::kEach;
   prediction.as_json = line.text("format") == "jsonl";
   prediction.input = file.is_open() ? input : "standard input";
-  if (prediction.mode == Mode::kByLine) check_can_share_a_batch(prediction.runs);
+  const auto answer = answering(prediction, line);
   std::vector<std::string> lines;
   for (std::string text; std::getline(in, text);) {
     if (text.ends_with('\r')) text.pop_back();
     lines.push_back(std::move(text));
     if (lines.size() < kLinesAtOnce) continue;
-    predict_lines(prediction, std::move(lines));
+    answer(std::move(lines));
     lines.clear();
   }
-  if (!lines.empty()) predict_lines(prediction, std::move(lines));
+  if (!lines.empty()) answer(std::move(lines));
   return kDone;
 }
 

@@ -153,9 +153,7 @@ SeveralRuns open_runs(const std::vector<std::string>& names, const plugin::Searc
 }
 
 data::EncodedSplit encode_with(const SeveralRuns& runs, size_t run, const Dataset& dataset, Split split) {
-  data::EncodeOptions options;
-  options.max_length = runs.sessions[run].experiment.data.max_length;
-  return data::encode(dataset, split, *runs.sessions[run].tokenizer, options);
+  return data::encode(dataset, split, *runs.sessions[run].tokenizer, encode_options(runs.sessions[run]));
 }
 
 train::Predictions predict_with(SeveralRuns& runs, size_t run, const data::EncodedSplit& encoded) {

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "experiment/overrides.h"
 #include "formats/wording.h"
 #include "plugtune/error.h"
 
@@ -45,7 +46,9 @@ void settle_split(Experiment& experiment, const SplitSizes& sizes) {
 
 void settle_metric(Experiment& experiment, const Task& task, const std::vector<std::string>& metrics) {
   std::string& metric = experiment.eval.metric;
-  if (metric == "auto") metric = task.kind == TaskKind::kRegression ? "spearman" : "accuracy";
+  if (metric == "auto") {
+    metric = task.kind == TaskKind::kRegression ? "spearman" : task.kind == TaskKind::kText ? "loss" : "accuracy";
+  }
   if (std::find(metrics.begin(), metrics.end(), metric) != metrics.end()) return;
   const std::string hint = did_you_mean(metric, metrics);
   experiment.problem("eval.metric", fmt::format("a {} task has no metric '{}'{}metrics: {}", task_name(task.kind),
@@ -65,20 +68,27 @@ const char* task_name(TaskKind kind) noexcept {
     case TaskKind::kText:
       break;
   }
-  return "text";
+  return "masked-lm";
 }
 
-void settle_task(Experiment& experiment, const Task& task) {
+Task settle_task(Experiment& experiment, const Task& data) {
+  const std::string language = task_name(TaskKind::kText);
+  const Task task = experiment.task.kind == language ? Task{TaskKind::kText, {}, data.pairs} : data;
   const std::string kind = task_name(task.kind);
-  if (task.kind == TaskKind::kText) {
-    experiment.problem("data.plugin",
-                       fmt::format("data set '{}' has text without labels, and there is no task for that yet",
-                                   experiment.data.plugin));
-  } else if (experiment.task.kind != "auto" && experiment.task.kind != kind) {
+  if (experiment.task.kind != "auto" && experiment.task.kind != kind) {
     experiment.problem("task.kind", fmt::format("must be \"{}\", the task of data set '{}', got \"{}\"", kind,
                                                 experiment.data.plugin, experiment.task.kind));
   }
   experiment.task.kind = kind;
+  for (const char* key : {"mask_probability", "whole_words", "train_head"}) {
+    if (kind != language && find_key(experiment.tables, fmt::format("task.{}", key)) != nullptr) {
+      experiment.problem(fmt::format("task.{}", key),
+                         fmt::format("is a setting of {} tasks alone, and this one is {}", language, kind));
+    }
+  }
+  if (kind == language && experiment.task.train_pooler != TrainPooler::kAuto)
+    experiment.problem("task.train_pooler", fmt::format("a {} task has no pooler; leave it out", language));
+  return task;
 }
 
 void settle_evaluation(Experiment& experiment, const Task& task, const SplitSizes& sizes,

@@ -16,11 +16,12 @@ struct SplitSizes {
   std::string train_limit_problem{};  ///< data::limit_problem() of data.train_limit; "": judged by `train`
 };
 
-/// "classification", "multi-label", "regression", "text".
+/// "classification", "multi-label", "regression", "masked-lm".
 const char* task_name(TaskKind kind) noexcept;
 
-/// Sets task.kind, notes a problem when the experiment asks for another task than the data set has.
-void settle_task(Experiment& experiment, const Task& task);
+/// Sets task.kind, notes a problem when the experiment asks for another task than the data set has, or has settings of another.
+/// Masked LM can be asked for with any data set: it reads the texts alone.  -> the task that is trained
+Task settle_task(Experiment& experiment, const Task& data);
 
 /// Sets eval.metric, eval_choices.split and .keep, and notes what does not fit: a metric that the task has not, a split
 /// that is empty, a train_limit beyond what there is (eval_limit is of splits of any size: it is at most that many).

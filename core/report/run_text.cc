@@ -31,6 +31,10 @@ std::string data_text(const RunSetup& setup) {
 
 std::string task_text(const RunSetup& setup) {
   if (setup.task == TaskKind::kRegression) return "regression";
+  if (setup.task == TaskKind::kText) {
+    return fmt::format("masked-lm, {:g} % of the tokens are guessed{}", 100 * setup.mask_probability,
+                       setup.whole_words ? ", whole words" : "");
+  }
   std::vector<std::string> shown(
       setup.labels.begin(), setup.labels.begin() + static_cast<ptrdiff_t>(std::min(kLabelsShown, setup.labels.size())));
   if (shown.size() < setup.labels.size()) shown.push_back("...");

@@ -30,6 +30,8 @@ struct RunSetup {
   std::string eval_split;
   TaskKind task = TaskKind::kClassification;
   std::vector<std::string> labels;
+  double mask_probability = 0.15;  ///< of masked LM
+  bool whole_words = false;        ///< of masked LM
 
   std::vector<Plugin> strategies;
   int64_t head_trainable = 0;

@@ -46,7 +46,7 @@ def be_deterministic():
 
 
 def batch(name, task="classification"):
-    """Packed inputs: ids (N), types (N), lengths (B), labels: (B) int64, (B) float (regression) or (B, k) float."""
+    """Packed inputs: ids (N), types (N), lengths (B), labels: (B) int64, (B) float (regression), (B, k) float, or mask()'s."""
     generator = torch.Generator().manual_seed({"a": 11, "b": 12}[name])
     lengths = LENGTHS[name]
     ids, types = [], []
@@ -65,10 +65,26 @@ def batch(name, task="classification"):
     count = len(lengths)
     labels = {
         "classification": torch.randint(0, len(LABELS), (count,), generator=generator),
+        "masked_lm": None,
         "regression": torch.randn(count, generator=generator),
         "multilabel": torch.randint(0, 2, (count, len(LABELS)), generator=generator).float(),
     }[task]
-    return {"ids": torch.cat(ids), "types": torch.cat(types), "lengths": torch.tensor(lengths), "labels": labels}
+    packed = {"ids": torch.cat(ids), "types": torch.cat(types), "lengths": torch.tensor(lengths), "labels": labels}
+    return mask(packed, name) if task == "masked_lm" else packed
+
+
+def mask(packed, name):
+    """The batch for masked LM: ids as they are seen, rows (M) that are to be guessed, and the ids that stood there."""
+    generator = torch.Generator().manual_seed({"a": 21, "b": 22}[name])
+    ids = packed["ids"].clone()
+    rows = torch.tensor([row for row in range(len(ids)) if ids[row] >= 5 and torch.rand((), generator=generator) < 0.4])
+    targets = ids[rows]
+    for place, row in enumerate(rows.tolist()):  # of each five: three are [MASK], one another word, one stays
+        if place % 5 < 3:
+            ids[row] = 4
+        elif place % 5 == 3:
+            ids[row] = torch.randint(5, VOCABULARY_SIZE, (), generator=generator)
+    return {**packed, "ids": ids, "rows": rows, "labels": targets}
 
 
 def padded(packed):
@@ -82,7 +98,13 @@ def padded(packed):
         types[index, :length] = packed["types"][begin : begin + length]
         mask[index, :length] = 1
         begin += length
-    return {"input_ids": ids, "token_type_ids": types, "attention_mask": mask, "labels": packed["labels"]}
+    labels = packed["labels"]
+    if "rows" in packed:
+        at_rows = torch.full((len(packed["ids"]),), -100)
+        at_rows[packed["rows"]] = labels
+        labels = torch.full(shape, -100)
+        labels[mask.bool()] = at_rows
+    return {"input_ids": ids, "token_type_ids": types, "attention_mask": mask, "labels": labels}
 
 
 def alone(packed):
@@ -182,10 +204,11 @@ def run(model, packed, **options):
 
 
 def forward(case, model, packed, **options):
-    """(loss, logits (B, k), hidden (N, H)), in one padded batch or, when the case says so, sequence by sequence."""
+    """(loss, logits (B, k) or of masked LM (M, V), hidden (N, H)), in one padded batch or, when the case says so, sequence by sequence."""
     if not case.sequences_alone:
-        output, hidden, _ = run(model, packed, **options)
-        return output.loss, output.logits, hidden
+        output, hidden, mask = run(model, packed, **options)
+        logits = output.logits[mask][packed["rows"]] if "rows" in packed else output.logits
+        return output.loss, logits, hidden
     parts = [run(model, one, **options) for one in alone(packed)]
     return (
         torch.stack([output.loss for output, _, _ in parts]).mean(),
@@ -231,8 +254,12 @@ def record_start(case, model, key=lambda name: name, tiny=()):
 
 
 def record_training(case, model, key=lambda name: name, auxiliary=None, **options):
-    """Ten AdamW steps over a, b, a, ...: losses, grad_norms, final/<key>, and case.json's steps and trainable list."""
-    decayed = decay_names(model)
+    """Ten AdamW steps over a, b, a, ...: losses, grad_norms, final/<key>, and case.json's steps and trainable list.
+
+    What a file holds as a bias does not decay, also where the library's own parameter has another name: Compacter's `b`,
+    which Trainer therefore decays (docs/decisions/010-compacter-bias.md).
+    """
+    decayed = {name for name in decay_names(model) if "bias" not in key(name)}
     result, truth = (_train(case, copy.deepcopy(which), decayed, key, auxiliary, options)
                      for which in (model, copy.deepcopy(model).double()))
     for name, tensor in result.items():
