@@ -3,9 +3,11 @@
     P=${PLUGTUNE_CACHE:-~/.cache/plugtune}/peers
     $P/hf/bin/python       tests/exchange/load_in_peers.py build/release/bin/plugtune peft
     $P/adapters/bin/python tests/exchange/load_in_peers.py build/release/bin/plugtune adapterhub
+    $P/hf/bin/python       tests/exchange/load_in_peers.py build/release/bin/plugtune hf
 
 Every directory in tests/golden that the library saved is imported, exported again, and loaded by the library: peft with its
-safetensors, adapters with its default .bin and with safetensors. Nothing may be missing or unexpected. Prints one line per case.
+safetensors, adapters (also its unions, and the stacks and fusions in "setup") with its default .bin and with safetensors. Nothing may be missing or unexpected. hf: everything that can be
+merged is merged with --reversible and loaded by transformers; unmerged, it is tests/golden/tiny again. Prints one line per case.
 """
 
 import argparse
@@ -75,6 +77,31 @@ def run(plugtune, *arguments):
         raise SystemExit(f"plugtune {' '.join(map(str, arguments))}\n{done.stderr}")
 
 
+def merged_model(plugtune, scratch):
+    """The run merged, as transformers loads it; None where it cannot be merged."""
+    from transformers import BertForSequenceClassification
+
+    command = [plugtune, "merge", scratch / "run", "--reversible", "--output", scratch / "out"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    if "cannot be folded" in done.stderr:
+        return None
+    assert done.returncode == 0, done.stderr
+    run(plugtune, "unmerge", scratch / "out", "--output", scratch / "base")
+    for file in (scratch / "base").iterdir():
+        assert file.read_bytes() == (pathlib.Path(TINY) / file.name).read_bytes(), file
+    model, info = BertForSequenceClassification.from_pretrained(scratch / "out", output_loading_info=True)
+    assert not any(info.values()), info
+    return model
+
+
+def loaded(plugtune, scratch, format_, files):
+    """What plugtune makes of the run, as the library loads it; None where that cannot be made."""
+    if format_ == "hf":
+        return merged_model(plugtune, scratch)
+    run(plugtune, "export", scratch / "run", "--format", format_, "--files", files, "--output", scratch / "out")
+    return peft_model(scratch / "out") if format_ == "peft" else adapters_model(scratch / "out", files == "safetensors")
+
+
 @torch.no_grad()
 def largest_difference(model, golden):
     model.eval()
@@ -87,24 +114,25 @@ def largest_difference(model, golden):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("plugtune", type=pathlib.Path)
-    parser.add_argument("format", choices=["peft", "adapterhub"])
+    parser.add_argument("format", choices=["peft", "adapterhub", "hf"])
     arguments = parser.parse_args()
     plugtune = arguments.plugtune.resolve()
     be_deterministic()
     failed = 0
-    for theirs in sorted(GOLDEN.rglob(arguments.format)):
+    sources = {"peft": ["peft"], "adapterhub": ["adapterhub", "setup"], "hf": ["peft", "adapterhub", "setup"]}[arguments.format]
+    for theirs in sorted(path for name in sources for path in GOLDEN.rglob(name)):
         if not (theirs.parent / "golden.safetensors").exists():
             continue
         case = str(theirs.parent.relative_to(GOLDEN))
         golden = load_file(theirs.parent / "golden.safetensors")
         alone = json.loads((theirs.parent / "case.json").read_text()).get("settings", {}).get("use_gating", False)
-        for files in ["safetensors"] if arguments.format == "peft" else ["bin", "safetensors"]:
+        for files in ["bin", "safetensors"] if arguments.format == "adapterhub" else ["safetensors"]:
             with tempfile.TemporaryDirectory() as scratch:
                 scratch = pathlib.Path(scratch)
                 run(plugtune, "import", theirs.relative_to(os.getcwd()), "--output", scratch / "run")
-                run(plugtune, "export", scratch / "run", "--format", arguments.format, "--files", files, "--output", scratch / "out")
-                is_peft = arguments.format == "peft"
-                model = peft_model(scratch / "out") if is_peft else adapters_model(scratch / "out", files == "safetensors")
+                model = loaded(plugtune, scratch, arguments.format, files)
+                if model is None:
+                    continue
                 difference = largest_difference(model, golden)
             # Gates average over a padded batch in the library, so its numbers for a batch are not those of each text alone.
             verdict = "skipped (depends on padding)" if alone else "ok" if difference < 1e-5 else "DIFFERS"

@@ -46,15 +46,30 @@ std::string to_library(const ImportedRun& imported, const testing::Golden& golde
   return difference(before, testing::logits_of(again.session, golden));
 }
 
-/// Changes the run's model: comes last.
 std::string to_weights(ImportedRun& imported, const testing::Golden& golden, const Tensor& before) {
-  torch::NoGradGuard no_grad;
+  model::Bert& model = imported.session.model();
+  std::string outcome;
   try {
-    imported.session.model().fold();
+    const model::Folded folded = model.fold();
+    outcome = difference(before, testing::logits_of(imported.session, golden));
+    model.unfold(folded);
   } catch (const Error& error) {
-    return reason(error);
+    outcome = reason(error);
   }
-  return difference(before, testing::logits_of(imported.session, golden));
+  EXPECT_TRUE(torch::equal(testing::logits_of(imported.session, golden), before));  // to the bit
+  return outcome;
+}
+
+std::string strategies_of(const Session& session) {
+  std::vector<std::string> names;
+  for (const auto& strategy : session.methods.all())
+    names.push_back(strategy.name());
+  return join(names, " + ");
+}
+
+/// "adapterhub (stack)": several adapters under a set-up.
+std::string from(const testing::ForeignCase& one) {
+  return one.folder == one.format() ? one.folder : one.format() + " (stack)";
 }
 
 /// Cases with the same outcomes in one line.
@@ -70,8 +85,8 @@ std::string table() {
     const fs::path out = fs::path(folder.path()) / std::to_string(count++);
     const std::string to_peft = to_library(imported, golden, before, "peft", out / "peft");
     const std::string to_hub = to_library(imported, golden, before, "adapterhub", out / "adapterhub");
-    const std::string outcome = fmt::format("{} | {} | {} | {} | {}", imported.session.methods.all().front().name(),
-                                            one.format, to_peft, to_hub, to_weights(imported, golden, before));
+    const std::string outcome = fmt::format("{} | {} | {} | {} | {}", strategies_of(imported.session), from(one),
+                                            to_peft, to_hub, to_weights(imported, golden, before));
     if (!cases.contains(outcome)) outcomes.push_back(outcome);
     cases[outcome].push_back(one.name);
   }

@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include "app/commands.h"
+#include "exchange/compose.h"
 #include "exchange/support.h"
 #include "formats/torch_pickle.h"
 #include "support/temp_folder.h"
@@ -113,9 +114,11 @@ TEST_P(RoundTrip, LeavesAsItCame) {
   const fs::path theirs = GetParam().directory();
   const ImportedRun imported = testing::import_case(GetParam());
   const exchange::ForeignFiles files = exchange::read_foreign(theirs);
+  // Of a stack the uppermost is named; those below get names of ours, and what the library does not use of them is gone.
+  const bool is_stack = exchange::layers_of(files.adapters).size() > 1;
   const exchange::ForeignFiles leaving =
-      export_foreign(imported.session, GetParam().format, files.adapters.front().name, files.base);
-  if (is_converted(files)) return;
+      export_foreign(imported.session, GetParam().format(), files.adapters.back().name, files.base);
+  if (is_converted(files) || is_stack) return;
   for (const bool safetensors : {false, true}) {
     const fs::path ours = fs::path(folder_.path()) / (safetensors ? "safetensors" : "bin");
     exchange::write_foreign(ours, leaving, safetensors);
@@ -124,7 +127,7 @@ TEST_P(RoundTrip, LeavesAsItCame) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Golden, RoundTrip, ::testing::ValuesIn(testing::foreign_cases()), [](const auto& info) {
-  std::string name = info.param.name + "_" + info.param.format;
+  std::string name = info.param.name + "_" + info.param.folder;
   std::ranges::replace_if(
       name, [](unsigned char c) { return std::isalnum(c) == 0; }, '_');
   return name;

@@ -16,19 +16,21 @@ namespace plugtune::testing {
 
 /// "lora_qv/peft": a directory below tests/golden, beside the numbers that the library computed with it.
 struct ForeignCase {
-  std::string name, format;
-  std::filesystem::path directory() const { return std::filesystem::path("tests/golden") / name / format; }
+  std::string name, folder;
+  std::filesystem::path directory() const { return std::filesystem::path("tests/golden") / name / folder; }
+  /// Set-ups of several adapters lie in "setup".
+  std::string format() const { return folder == "setup" ? "adapterhub" : folder; }
 };
 
 inline std::vector<ForeignCase> foreign_cases() {
   std::vector<ForeignCase> cases;
   for (const auto& entry : std::filesystem::recursive_directory_iterator(golden_path())) {
-    const std::string format = entry.path().filename().string();
-    const bool is_case = entry.is_directory() && (format == "peft" || format == "adapterhub") &&
+    const std::string folder = entry.path().filename().string();
+    const bool is_case = entry.is_directory() && (folder == "peft" || folder == "adapterhub" || folder == "setup") &&
                          std::filesystem::exists(entry.path().parent_path() / "golden.safetensors");
-    if (is_case) cases.push_back({entry.path().parent_path().lexically_relative(golden_path()).string(), format});
+    if (is_case) cases.push_back({entry.path().parent_path().lexically_relative(golden_path()).string(), folder});
   }
-  std::ranges::sort(cases, {}, [](const ForeignCase& one) { return one.name + "/" + one.format; });
+  std::ranges::sort(cases, {}, [](const ForeignCase& one) { return one.name + "/" + one.folder; });
   return cases;
 }
 
