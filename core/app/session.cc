@@ -13,6 +13,7 @@
 #include "plugtune/error.h"
 #include "train/delta.h"
 #include "train/metrics.h"
+#include "train/trainer.h"
 
 namespace plugtune::app {
 namespace {
@@ -64,16 +65,17 @@ std::vector<plugin::LoadedStrategy> create_strategies(Session& session, const ex
   return strategies;
 }
 
-/// A classifier always trains. A masked-LM head that the checkpoint has is as good as its encoder: it trains when that does, whole.
+/// A classifier always trains. A masked-LM head that the checkpoint has is as good as its encoder: it trains when that does, whole,
+/// or when nothing else does.
 bool head_trains(const Session& session) {
   if (session.task.kind != TaskKind::kText) return true;
   const experiment::TrainHead choice = session.experiment.task.train_head;
   if (choice != experiment::TrainHead::kAuto) return choice == experiment::TrainHead::kYes;
   const auto& trained = session.model().trained_base();
   const auto own = session.model().own_parameters();
-  return session.opened.new_head || std::ranges::any_of(own, [&](const auto& entry) {
-           return entry.second.dim() > 1 && trained.contains(entry.first);
-         });
+  const bool base_trains = std::ranges::any_of(
+      own, [&](const auto& entry) { return entry.second.dim() > 1 && trained.contains(entry.first); });
+  return session.opened.new_head || base_trains || train::trainable_parameters(session.model()).empty();
 }
 
 void apply_strategies(Session& session, std::vector<plugin::LoadedStrategy> strategies) {

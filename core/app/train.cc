@@ -183,6 +183,8 @@ int train(const CommandLine& line, double start) {
     return kDone;
   }
   Session session = open_experiment(std::move(experiment), line.search_path());
+  if (train::trainable_parameters(session.model()).empty())
+    throw Error("strategy: nothing would train; name one whose patches train, or let task.train_head be \"auto\"");
   const experiment::RunDirectory directory(run, session.resolved, line.has("resume"));
   const Splits splits = encode_splits(session);
   report::RunReport report = describe(session, splits, start);

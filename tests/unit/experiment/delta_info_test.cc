@@ -63,7 +63,8 @@ TEST_F(Deltas, DamageIsToldByField) {
   EXPECT_EQ(damaged("\"schema\": 1", "\"schema\": 2"),
             "delta.json: was written by a newer plugtune (schema 2, this one reads 1); update plugtune");
   EXPECT_EQ(damaged("\"multi-label\"", "\"juggling\""),
-            "delta.json: 'task.kind' must be one of classification, multi-label, regression, got \"juggling\"; the "
+            "delta.json: 'task.kind' must be one of classification, multi-label, regression, masked-lm, got "
+            "\"juggling\"; the "
             "file is damaged or from another version");
   EXPECT_EQ(
       damaged("\"version\": \"1.0.0\"", "\"version\": null"),

@@ -176,6 +176,21 @@ TEST_F(Experiments, TheResolvedExperimentReadsBackToItself) {
   }
 }
 
+TEST_F(Experiments, TheResolvedMaskedLmExperimentHasItsKeysAndNoOthers) {
+  Experiment experiment = experiment_of(std::string(kSmallest) + "[task]\nkind = 'masked-lm'\nwhole_words = true\n");
+  EXPECT_EQ(experiment.problems, std::vector<std::string>());
+  EXPECT_TRUE(experiment.task.whole_words);
+  EXPECT_EQ(experiment.task.mask_probability, 0.15);
+  const std::string text = write_toml(resolved(experiment, data_settings(), {plugin_settings()}));
+  EXPECT_NE(text.find("[task]\nkind = \"masked-lm\"\nwhole_words = true\nmask_probability = 0.15\ntrain_head = "
+                      "\"auto\"\n\n"),
+            std::string::npos)
+      << text;
+  const Experiment again = experiment_of(text);
+  EXPECT_EQ(again.problems, std::vector<std::string>());
+  EXPECT_TRUE(again.task.whole_words);
+}
+
 TEST_F(Experiments, SeveralStrategiesStaySeveral) {
   const Experiment experiment =
       experiment_of("model.path = 'm'\ndata.plugin = 'd'\n[[strategy]]\nplugin = 'a'\n[[strategy]]\nplugin = 'b'\n");

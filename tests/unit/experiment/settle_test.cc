@@ -48,11 +48,36 @@ TEST_F(Settle, WithoutEitherThereIsNothingToEvaluateOn) {
   EXPECT_EQ(never.eval_choices.keep, "last");
 }
 
-TEST_F(Settle, TextWithoutLabelsIsNoTaskYet) {
+TEST_F(Settle, TextWithoutLabelsIsForMaskedLm) {
   Experiment experiment = experiment_of(kSmallest);
+  const Task task = settle_task(experiment, {TaskKind::kText, {}, false});
+  EXPECT_EQ(experiment.problems, std::vector<std::string>());
+  EXPECT_EQ(experiment.task.kind, "masked-lm");
+  settle_evaluation(experiment, task, {100, 10, 10}, {"loss", "accuracy", "perplexity"});
+  EXPECT_EQ(experiment.eval.metric, "loss");
+}
+
+TEST_F(Settle, MaskedLmReadsTheTextsOfAnyDataSet) {
+  Experiment experiment = experiment_of(kSmallest + std::string("[task]\nkind = 'masked-lm'\n"));
+  const Task task = settle_task(experiment, {TaskKind::kClassification, {"no", "yes"}, /*pairs=*/true});
+  EXPECT_EQ(experiment.problems, std::vector<std::string>());
+  EXPECT_EQ(task.kind, TaskKind::kText);
+  EXPECT_TRUE(task.labels.empty());
+  EXPECT_TRUE(task.pairs);
+}
+
+TEST_F(Settle, TextWithoutLabelsIsForNothingElse) {
+  Experiment experiment = experiment_of(kSmallest + std::string("[task]\nkind = 'classification'\n"));
   settle_task(experiment, {TaskKind::kText, {}, false});
-  EXPECT_EQ(experiment.problems, std::vector<std::string>{"data.plugin: data set 'reviews' has text without labels, "
-                                                          "and there is no task for that yet (experiment.toml:2)"});
+  EXPECT_EQ(experiment.problems, std::vector<std::string>{"task.kind: must be \"masked-lm\", the task of data set "
+                                                          "'reviews', got \"classification\" (experiment.toml:5)"});
+}
+
+TEST_F(Settle, MaskedLmHasNoPooler) {
+  Experiment experiment = experiment_of(kSmallest + std::string("[task]\nkind = 'masked-lm'\ntrain_pooler = 'no'\n"));
+  settle_task(experiment, {TaskKind::kText, {}, false});
+  EXPECT_EQ(experiment.problems, std::vector<std::string>{"task.train_pooler: a masked-lm task has no pooler; leave it "
+                                                          "out (experiment.toml:6)"});
 }
 
 }  // namespace

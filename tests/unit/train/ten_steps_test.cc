@@ -2,11 +2,11 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
-#include <regex>
 
 #include "model/loss.h"
 #include "plugin/loader.h"
 #include "support/golden.h"
+#include "support/peer_settings.h"
 #include "train/delta.h"
 #include "train/flat_optimizer.h"
 #include "train/methods.h"
@@ -16,61 +16,16 @@
 namespace plugtune::train {
 namespace {
 
+using testing::config_node;
+using testing::delta_key;
 using testing::Golden;
 using testing::near_golden;
 
-/// A tensor's name in the peer's file -> in our delta.
-std::string delta_key(std::string name) {
-  const std::pair<std::regex, std::string> rules[] = {
-      {std::regex(R"(^base_model\.model\.)"), ""},
-      {std::regex(R"(^heads\.golden\.1\.)"), "classifier."},
-      {std::regex(R"(^bert\.)"), ""},
-      {std::regex(R"(\.lora_A\.weight$|\.lora_embedding_A$)"), ".lora.update.a"},
-      {std::regex(R"(\.lora_B\.weight$|\.lora_embedding_B$)"), ".lora.update.b"},
-      {std::regex(R"(\.adapters\.[a-z]+\.)"), ".LayerNorm.adapter.bottleneck."},
-      {std::regex(R"(\.adapter_fusion_layer\.a,b\.)"), ".LayerNorm.adapterfusion."},
-      {std::regex(R"(adapter_down\.0\.)"), "down_"},
-      {std::regex(R"(adapter_up\.)"), "up_"},
-      {std::regex(R"(adapterfusion\.(query|key|value)\.)"), "adapterfusion.$1_"},
-  };
-  for (const auto& [pattern, with] : rules)
-    name = std::regex_replace(name, pattern, with);
-  return name;
-}
-
-ConfigNode node(const nlohmann::json& json) {
-  if (json.is_boolean()) return {json.get<bool>()};
-  if (json.is_number_integer()) return {json.get<int64_t>()};
-  if (json.is_number()) return {json.get<double>()};
-  if (json.is_string()) return {json.get<std::string>()};
-  if (json.is_array()) {
-    ConfigNode::Array array;
-    for (const auto& element : json)
-      array.push_back(node(element));
-    return {array};
-  }
-  ConfigNode table{ConfigNode::Table{}};
-  for (const auto& [key, value] : json.items())
-    table.set(key, node(value));
-  return table;
-}
-
-/// The library's options are ours, but for those that are about other methods or about the start.
-ConfigNode adapter_settings(const nlohmann::json& options) {
-  ConfigNode table{ConfigNode::Table{}};
-  for (const auto& [key, value] : options.items()) {
-    const bool skipped =
-        value.is_null() || key == "cross_adapter" || key == "init_weights" || (value.is_array() && value.empty());
-    if (!skipped) table.set(key, node(value));
-  }
-  return table;
-}
-
 ConfigNode lora_settings(const nlohmann::json& options) {
   ConfigNode table{ConfigNode::Table{}};
-  table.set("rank", node(options.at("r")));
-  table.set("alpha", node(options.at("lora_alpha")));
-  if (options.contains("use_rslora")) table.set("rank_stabilized", node(options.at("use_rslora")));
+  table.set("rank", config_node(options.at("r")));
+  table.set("alpha", config_node(options.at("lora_alpha")));
+  if (options.contains("use_rslora")) table.set("rank_stabilized", config_node(options.at("use_rslora")));
   ConfigNode::Array targets;
   for (const auto& target : options.at("target_modules")) {
     const std::string name = target;
@@ -85,7 +40,7 @@ ConfigNode lora_settings(const nlohmann::json& options) {
 SourceRun source_run(const Golden& golden, const std::string& name, const nlohmann::json& options) {
   SourceRun run;
   run.name = name;
-  run.methods.push_back({"adapter", "1.0.0", adapter_settings(options)});
+  run.methods.push_back({"adapter", "1.0.0", config_node(testing::adapter_settings(options))});
   const std::string part = ".adapters." + name + ".";
   for (const auto& [key, tensor] : golden.tensors()) {
     if (key.starts_with("fixed/") && key.find(part) != std::string::npos)
@@ -97,6 +52,7 @@ SourceRun source_run(const Golden& golden, const std::string& name, const nlohma
 struct Case {
   const char* golden;
   const char* strategy;
+  TaskKind task = TaskKind::kClassification;
 };
 
 std::vector<plugin::LoadedStrategy> load_strategy(const Case& param, const Golden& golden) {
@@ -104,7 +60,7 @@ std::vector<plugin::LoadedStrategy> load_strategy(const Case& param, const Golde
   ConfigNode settings{ConfigNode::Table{}};
   ConfigView::Origin origin{"strategy", std::string("strategy '") + param.strategy + "'", "", {}};
   if (param.strategy == std::string("lora")) settings = lora_settings(options);
-  if (param.strategy == std::string("adapter")) settings = adapter_settings(options);
+  if (param.strategy == std::string("adapter")) settings = config_node(testing::adapter_settings(options));
   if (param.strategy == std::string("adapterfusion")) {
     settings.set("config", {options.at("fusion").get<std::string>()});
     settings.set("sources", {ConfigNode::Array{{std::string("a")}, {std::string("b")}}});
@@ -122,11 +78,12 @@ class TenSteps : public ::testing::TestWithParam<Case> {};
 
 TEST_P(TenSteps, LossesNormsAndFinalValuesEqualThePeers) {
   const Golden golden(GetParam().golden);
-  const auto model = testing::tiny_model();
+  const TaskKind task = GetParam().task;
+  const auto model = testing::tiny_model(task);
   Methods methods(load_strategy(GetParam(), golden));
   methods.apply(*model);
   for (auto& [name, parameter] : model->own_parameters()) {
-    if (name.starts_with("classifier.")) parameter.set_requires_grad(true);
+    if (model::is_head_parameter(name)) parameter.set_requires_grad(true);
   }
   // Exactly the peer's trainables train, from its start.
   std::map<std::string, std::string> names;  // ours -> the peer's
@@ -150,8 +107,8 @@ TEST_P(TenSteps, LossesNormsAndFinalValuesEqualThePeers) {
   Tensor losses = torch::empty({10}), norms = torch::empty({10});
   for (int64_t step = 0; step < 10; ++step) {
     const std::string batch = step % 2 == 0 ? "a" : "b";
-    const Tensor logits = model->forward(golden.input(batch));
-    Tensor loss = model::task_loss(TaskKind::kClassification, logits, golden.at(batch + "/labels"), 5);
+    const Tensor logits = model->forward(golden.input(batch)), labels = golden.at(batch + "/labels");
+    Tensor loss = model::task_loss(task, logits, labels, labels.size(0));
     for (const auto& strategy : methods.all()) {
       if (strategy.auxiliary != nullptr) loss = loss + strategy.auxiliary->auxiliary_loss();
     }
@@ -180,10 +137,12 @@ TEST_P(TenSteps, LossesNormsAndFinalValuesEqualThePeers) {
 
 INSTANTIATE_TEST_SUITE_P(
     Peers, TenSteps,
-    ::testing::Values(Case{"full_classification", "full"}, Case{"lora_qv", "lora"}, Case{"lora_rslora", "lora"},
-                      Case{"lora_all", "lora"}, Case{"lora_embedding", "lora"}, Case{"adapter_pfeiffer", "adapter"},
+    ::testing::Values(Case{"full_classification", "full"}, Case{"masked_lm", "full", TaskKind::kText},
+                      Case{"lora_qv", "lora"}, Case{"lora_rslora", "lora"}, Case{"lora_all", "lora"},
+                      Case{"lora_embedding", "lora"}, Case{"adapter_pfeiffer", "adapter"},
                       Case{"adapter_houlsby", "adapter"}, Case{"adapter_parallel", "adapter"},
                       Case{"adapter_scaled_parallel", "adapter"}, Case{"adapter_plus", "adapter"},
+                      Case{"adapter_compacter", "adapter"}, Case{"adapter_compacter_plus", "adapter"},
                       Case{"fusion_static", "adapterfusion"}, Case{"fusion_dynamic", "adapterfusion"},
                       Case{"fusion_houlsby", "adapterfusion"}, Case{"fusion_parallel", "adapterfusion"}),
     [](const auto& info) { return std::string(info.param.golden); });
