@@ -125,6 +125,48 @@ TEST_F(Weights, PositionIdsAndForeignHeadsAreIgnored) {
                                                    "cls.seq_relationship.weight", "classifier.bias"}));
 }
 
+/// A whole masked-LM head as older files have it: decoder and both biases written out.
+NamedTensors with_language_head(NamedTensors keys) {
+  keys["cls.predictions.transform.dense.weight"] = torch::full({8, 8}, 1.0f);
+  keys["cls.predictions.transform.dense.bias"] = torch::full({8}, 2.0f);
+  keys["cls.predictions.transform.LayerNorm.gamma"] = torch::full({8}, 3.0f);
+  keys["cls.predictions.transform.LayerNorm.beta"] = torch::full({8}, 4.0f);
+  keys["cls.predictions.bias"] = torch::full({20}, 5.0f);
+  keys["cls.predictions.decoder.bias"] = torch::full({20}, 5.0f);
+  keys["cls.predictions.decoder.weight"] = keys.at("bert.embeddings.word_embeddings.weight").clone();
+  return keys;
+}
+
+TEST_F(Weights, HaveAMaskedLmHeadUnderOneNameInEveryForm) {
+  NamedTensors files = with_language_head(keys);
+  const NamedTensors head = read_of("model.safetensors", files).language_head("SCRATCH");
+  EXPECT_EQ(head.size(), 5u);
+  EXPECT_EQ(head.at("cls.predictions.transform.LayerNorm.weight")[0].item<float>(), 3.0f);
+  EXPECT_EQ(head.at("cls.predictions.decoder.bias")[0].item<float>(), 5.0f);
+  for (const char* tied : {"cls.predictions.decoder.weight", "cls.predictions.decoder.bias"}) {
+    files.erase(tied);  // as transformers 5 writes
+    expect_same(read_of("model.safetensors", files).language_head("SCRATCH"), head);
+  }
+  files["cls.predictions.decoder.bias"] = files.extract("cls.predictions.bias").mapped();
+  expect_same(read_of("model.safetensors", files).language_head("SCRATCH"), head);
+  files.erase("cls.predictions.transform.dense.bias");
+  EXPECT_TRUE(read_of("model.safetensors", files).language_head("SCRATCH").empty()) << "a part of a head is none";
+  EXPECT_TRUE(reference.language_head("SCRATCH").empty());
+}
+
+TEST_F(Weights, OfAMaskedLmHeadThatIsNotTiedAreRefused) {
+  NamedTensors files = with_language_head(keys);
+  files["cls.predictions.decoder.weight"] += 1;
+  files["cls.predictions.decoder.bias"] += 1;
+  const BertWeights weights = read_of("model.safetensors", files);
+  EXPECT_EQ(
+      error_of(scratch, [&] { weights.language_head("SCRATCH"); }),
+      "SCRATCH: cls.predictions.decoder.weight differs from embeddings.word_embeddings.weight; only masked-LM heads "
+      "whose decoder is tied to the word embedding are read\n"
+      "SCRATCH: cls.predictions.decoder.bias differs from cls.predictions.bias; only masked-LM heads whose decoder "
+      "is tied to the word embedding are read");
+}
+
 TEST_F(Weights, OnlyThePoolerMayBeMissing) {
   NamedTensors less = keys;
   less.erase("bert.pooler.dense.weight");

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <fstream>
 #include <nlohmann/json.hpp>
 
@@ -23,6 +24,18 @@ Tensor matrix(const nlohmann::json& rows) {
   for (const auto& row : rows)
     tensors.push_back(torch::tensor(row.get<std::vector<double>>(), torch::kFloat32));
   return torch::stack(tensors);
+}
+
+TEST(Metrics, OfMaskedLmAreOverTheChosenTokens) {
+  const Metrics metrics = language_metrics(/*loss=*/1.5, /*correct=*/3, /*tokens=*/8);
+  EXPECT_EQ(metrics.at("loss"), 1.5);
+  EXPECT_EQ(metrics.at("accuracy"), 0.375);
+  EXPECT_EQ(metrics.at("perplexity"), std::exp(1.5));
+  std::vector<std::string> names;
+  for (const auto& [name, value] : metrics.values)
+    names.push_back(name);
+  EXPECT_EQ(names, metric_names(TaskKind::kText));
+  EXPECT_EQ(language_metrics(0, 0, 0).at("accuracy"), 0.0);  // nothing was to be guessed
 }
 
 TEST(Metrics, EqualScikitLearnAndScipy) {
