@@ -58,8 +58,8 @@ Texts digests(const NamedTensors& tensors) {
 }
 
 std::string file_digest(const fs::path& file) {
-  const auto bytes = formats::MappedFile::open(file)->bytes();
-  return formats::hex(Sha256::of(bytes.data(), bytes.size()));
+  const auto mapped = formats::MappedFile::open(file);
+  return formats::hex(Sha256::of(mapped->bytes().data(), mapped->bytes().size()));
 }
 
 /// The name of a type that merged weights, which are F32, can be given back exactly; "" for others.
