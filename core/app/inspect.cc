@@ -7,6 +7,7 @@
 #include "app/command_line.h"
 #include "app/foreign.h"
 #include "exchange/convert.h"
+#include "experiment/merge_record.h"
 #include "experiment/run_directory.h"
 #include "formats/bert_weights.h"
 #include "formats/safetensors.h"
@@ -120,6 +121,17 @@ void add_ways(Facts& facts, const ImportOptions& options, const plugin::SearchPa
   }
 }
 
+/// A plain model that knows what it was made of; printed first, whatever else the directory is good for.
+void print_merge(const fs::path& directory) {
+  if (!experiment::has_merge_record(directory)) return;
+  const experiment::MergeRecord record = experiment::read_merge_record(directory);
+  Facts facts;
+  facts.add("merged from", fmt::format("run {} ({}) on {}, fingerprint {}", record.run, join(record.strategies),
+                                       record.base_path, record.base_fingerprint));
+  facts.add("unmerge", fmt::format("plugtune unmerge {} --output BASE", directory.string()));
+  std::cout << facts.text();
+}
+
 void inspect_foreign(const ImportOptions& options, const plugin::SearchPath& search) {
   const exchange::ForeignFiles files = exchange::read_foreign(options.directory);
   const std::vector<exchange::Converter> converters = exchange::find_converters(search);
@@ -168,8 +180,9 @@ int inspect_command(const Arguments& arguments) {
   } else if (experiment::run_state(path) == experiment::RunState::kFinished) {
     inspect_run(path);
   } else {
-    inspect_foreign({exchange::resolve_foreign(path), line.text("model"), line.text("labels"), "inspected"},
-                    line.search_path());
+    const std::string directory = exchange::resolve_foreign(path);
+    print_merge(directory);
+    inspect_foreign({directory, line.text("model"), line.text("labels"), "inspected"}, line.search_path());
   }
   return kDone;
 }
