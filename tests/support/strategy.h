@@ -1,5 +1,5 @@
 #pragma once
-// strategy.h - what the tests of strategy plugins share: settings from JSON, the peers' names in ours, packed against alone.
+// strategy.h - what the tests of strategy plugins share: a plugin's own strategy, the peers' passes, packed against alone.
 //
 // A plugin's own test compiles the plugin's source into itself, so `plugtune_plugin` below is that plugin.
 
@@ -7,34 +7,17 @@
 #include <functional>
 #include <map>
 #include <memory>
-#include <regex>
 #include <string>
 #include <vector>
 
 #include "model/loss.h"
 #include "plugtune/plugtune.h"
 #include "support/golden.h"
+#include "support/peer_settings.h"
 
 extern "C" const plugtune_plugin_v1 plugtune_plugin;
 
 namespace plugtune::testing {
-
-inline ConfigNode config_node(const nlohmann::json& json) {
-  if (json.is_boolean()) return {json.get<bool>()};
-  if (json.is_number_integer()) return {json.get<int64_t>()};
-  if (json.is_number()) return {json.get<double>()};
-  if (json.is_string()) return {json.get<std::string>()};
-  if (json.is_array()) {
-    ConfigNode::Array array;
-    for (const auto& element : json)
-      array.push_back(config_node(element));
-    return {array};
-  }
-  ConfigNode table{ConfigNode::Table{}};
-  for (const auto& [key, value] : json.items())
-    table.set(key, config_node(value));
-  return table;
-}
 
 using OpenRun = std::function<SourceRun(const std::string& run)>;
 
@@ -83,35 +66,6 @@ inline int64_t trainable_count(const model::Bert& model) {
     if (!name.starts_with("classifier.")) count += parameter.numel();
   }
   return count;
-}
-
-/// A tensor's name in peft's or AdapterHub's file -> the key of our delta.
-inline std::string delta_key(std::string name) {
-  static const std::vector<std::pair<std::regex, std::string>> rules = {
-      {std::regex(R"(^base_model\.model\.)"), ""},
-      {std::regex(R"(^heads\.golden\.1\.)"), "classifier."},
-      {std::regex(R"(^bert\.)"), ""},
-      {std::regex(R"(\.lora_A\.weight$|\.lora_embedding_A$)"), ".lora.update.a"},
-      {std::regex(R"(\.lora_B\.weight$|\.lora_embedding_B$)"), ".lora.update.b"},
-      {std::regex(R"(\.adapters\.[a-z]+\.)"), ".LayerNorm.adapter.bottleneck."},
-      {std::regex(R"(\.adapter_fusion_layer\.a,b\.)"), ".LayerNorm.adapterfusion."},
-      {std::regex(R"(adapter_down\.[01]\.)"), "down_"},
-      {std::regex(R"(adapter_up\.)"), "up_"},
-      {std::regex(R"(adapter_norm_(before|after)\.)"), "norm_$1_"},
-      {std::regex(R"(bottleneck\.gate\.)"), "bottleneck.gate_"},
-      {std::regex(R"(adapterfusion\.(query|key|value)\.)"), "adapterfusion.$1_"},
-  };
-  for (const auto& [pattern, with] : rules)
-    name = std::regex_replace(name, pattern, with);
-  return name;
-}
-
-/// Options of AdapterHub's library as settings of ours: the same names and values, less those of other methods.
-inline nlohmann::json adapter_settings(const nlohmann::json& options) {
-  nlohmann::json settings = options;
-  for (const char* other : {"init_weights_seed", "inv_adapter", "inv_adapter_reduction_factor", "cross_adapter"})
-    settings.erase(other);
-  return settings;
 }
 
 /// Gives every trainable the peer's value at the start. What trains here must be what trains there.

@@ -1,0 +1,66 @@
+#pragma once
+// peer_settings.h - settings from JSON, and what the peers' goldens say in our words: names of tensors, options.
+
+#include <nlohmann/json.hpp>
+#include <regex>
+#include <string>
+#include <vector>
+
+#include "plugtune/config.h"
+
+namespace plugtune::testing {
+
+inline ConfigNode config_node(const nlohmann::json& json) {
+  if (json.is_boolean()) return {json.get<bool>()};
+  if (json.is_number_integer()) return {json.get<int64_t>()};
+  if (json.is_number()) return {json.get<double>()};
+  if (json.is_string()) return {json.get<std::string>()};
+  if (json.is_array()) {
+    ConfigNode::Array array;
+    for (const auto& element : json)
+      array.push_back(config_node(element));
+    return {array};
+  }
+  ConfigNode table{ConfigNode::Table{}};
+  for (const auto& [key, value] : json.items())
+    table.set(key, config_node(value));
+  return table;
+}
+
+/// A tensor's name in peft's or AdapterHub's file -> the key of our delta.
+inline std::string delta_key(std::string name) {
+  static const std::vector<std::pair<std::regex, std::string>> rules = {
+      {std::regex(R"(^base_model\.model\.)"), ""},
+      {std::regex(R"(^heads\.golden\.1\.)"), "classifier."},
+      {std::regex(R"(^bert\.)"), ""},
+      {std::regex(R"(^cls\.predictions\.bias$)"), "cls.predictions.decoder.bias"},
+      {std::regex(R"(\.lora_A\.weight$|\.lora_embedding_A$)"), ".lora.update.a"},
+      {std::regex(R"(\.lora_B\.weight$|\.lora_embedding_B$)"), ".lora.update.b"},
+      {std::regex(R"(\.adapters\.[a-z]+\.)"), ".LayerNorm.adapter.bottleneck."},
+      {std::regex(R"(^invertible_adapters\.[a-z]+\.F\.)"), "encoder.adapter.invertible.f_"},
+      {std::regex(R"(^invertible_adapters\.[a-z]+\.G\.)"), "encoder.adapter.invertible.g_"},
+      {std::regex(R"((invertible\.[fg]_)0\.)"), "$1down_"},
+      {std::regex(R"((invertible\.[fg]_)2\.)"), "$1up_"},
+      {std::regex(R"(\.adapter_fusion_layer\.a,b\.)"), ".LayerNorm.adapterfusion."},
+      {std::regex(R"(adapter_down\.[01]\.)"), "down_"},
+      {std::regex(R"(adapter_up\.)"), "up_"},
+      {std::regex(R"(adapter_norm_(before|after)\.)"), "norm_$1_"},
+      {std::regex(R"(bottleneck\.gate\.)"), "bottleneck.gate_"},
+      {std::regex(R"(adapterfusion\.(query|key|value)\.)"), "adapterfusion.$1_"},
+  };
+  for (const auto& [pattern, with] : rules)
+    name = std::regex_replace(name, pattern, with);
+  return name;
+}
+
+/// Options of AdapterHub's library as settings of ours: the same names and values, less those of other methods.
+inline nlohmann::json adapter_settings(const nlohmann::json& options) {
+  nlohmann::json settings = options;
+  for (const char* other : {"init_weights_seed", "cross_adapter"})
+    settings.erase(other);
+  for (const char* invertible : {"inv_adapter", "inv_adapter_reduction_factor"})
+    if (settings.contains(invertible) && settings[invertible].is_null()) settings.erase(invertible);
+  return settings;
+}
+
+}  // namespace plugtune::testing
