@@ -1,17 +1,18 @@
 """generate_adapters_stack.py: invertible adapters, language adapters of adapter-transformers 1, and stacks. (env: adapters)
 
-Base, batches and head as in generate_adapters.py. A stack's adapters are "a" (below) and "b" (above); `setup/` is what
-save_adapter_setup() writes of it.
+Base, batches and head as in generate_adapters.py. A stack's adapters are "a" (below) and "b" (above); `setup/`
+is what save_adapter_setup() writes of it; `import_only/` one that reads exactly but cannot leave as it came.
 """
 
 import json
 import logging
 
-from common import Case, be_deterministic, record_pass, record_start, record_training
+from common import TINY, Case, be_deterministic, random_, record_pass, record_start, record_training
 from generate_adapters import (ADAPTER, HEAD, VERSIONS, base_model, configuration, randomize, record_attention, settings,
                                tiny_names)
 
 import torch
+from adapters import BertAdapterModel
 from adapters.composition import Fuse, Stack
 
 SEQ, DOUBLE, PARALLEL = "seq_bn", "double_seq_bn", "par_bn"
@@ -82,7 +83,9 @@ def stack(name, members):
         model.add_adapter(key, config=config)
     setup = Stack(*configs)
     randomize(model, seed=7)
-    model.save_adapter_setup(str(case.directory / "setup"), setup, head_setup=HEAD)
+    # An invertible layer that the library keeps and does not use is left out when the set-up comes in.
+    directory = "import_only" if any(config["inv_adapter"] for config in list(configs.values())[1:]) else "setup"
+    model.save_adapter_setup(str(case.directory / directory), setup, head_setup=HEAD)
     record_stack(case, model, setup)
     case.write()
 
@@ -194,7 +197,7 @@ def legacy_stack(name):
     model.add_adapter("b", config=configuration(SEQ, {"reduction_factor": 16}))
     randomize(model, seed=7)
     setup = Stack("a", "b")
-    directory = case.directory / "setup"
+    directory = case.directory / "import_only"
     model.save_adapter_setup(str(directory), setup, head_setup=HEAD)
     write_legacy(model, "a", directory / "a", "text_lang", NICE)
     write_legacy(model, "b", directory / "b", "text_task", NICE)
@@ -208,6 +211,42 @@ def legacy_stack(name):
     case.write()
 
 
+LANGUAGE_HEAD = {f"heads.{HEAD}.0.": "cls.predictions.transform.dense.", f"heads.{HEAD}.2.": "cls.predictions.transform.LayerNorm.",
+                 f"heads.{HEAD}.3.": "cls.predictions.decoder."}
+
+
+def language_name(name):
+    """The flexible head's parameters as those of BertForMaskedLM."""
+    for theirs, bert in LANGUAGE_HEAD.items():
+        if name.startswith(theirs):
+            return bert + name[len(theirs):]
+    return name
+
+
+def masked_lm(name):
+    """The flexible masked-LM head, in front of whose decoder the inverse runs. (BertForMaskedLM's never runs it.)"""
+    config = configuration(SEQ_INV, {"reduction_factor": 4})
+    case = Case(name, "masked LM with a flexible head; adapter, invertible layer and head train, the decoder's weight is tied",
+                VERSIONS, settings(config), task="masked_lm")
+    model = BertAdapterModel.from_pretrained(TINY, attn_implementation="eager")
+    for head in list(model.heads):
+        model.delete_head(head)
+    model.add_masked_lm_head(HEAD)
+    assert model.heads[HEAD][3].weight is model.bert.embeddings.word_embeddings.weight
+    model.add_adapter(ADAPTER, config=config)
+    model.train_adapter(ADAPTER)
+    model.active_head = HEAD
+    randomize(model, seed=9)
+    generator = torch.Generator().manual_seed(2)
+    for key, parameter in model.heads[HEAD].named_parameters():
+        if key != "3.weight":
+            random_(parameter, std=0.2, mean=1.0 if key == "2.weight" else 0.0, generator=generator)
+    model.train()
+    record_start(case, model, key=language_name, tiny=tiny_names())
+    record_pass(case, model, key=language_name)
+    case.write()
+
+
 def main():
     be_deterministic()
     logging.getLogger("adapters").setLevel(logging.ERROR)
@@ -217,6 +256,7 @@ def main():
         stack(name, members)
     legacy_language("adapter_legacy_lang")
     legacy_stack("stack_legacy")
+    masked_lm("masked_lm_inv")
     stack_fusion("stack_fusion")
     fusion("fusion_inv", [(SEQ_INV, {"reduction_factor": 4}), (SEQ_INV, {"reduction_factor": 8})])
 
