@@ -27,7 +27,8 @@ using torch::Tensor;
 struct PLUGTUNE_API ConfigNode {
   using Array = std::vector<ConfigNode>;
   using Table = std::vector<std::pair<std::string, ConfigNode>>;
-  std::variant<Table, Array, std::string, int64_t, double, bool> value;
+  // Without the initialiser Clang looks into pair<string, ConfigNode> before ConfigNode is complete.
+  std::variant<Table, Array, std::string, int64_t, double, bool> value = Table();
   int line = 0;
   std::string file{};  ///< where the line is; empty: the table's own file ("--set" for a command line override)
 

@@ -11,7 +11,8 @@
 namespace plugtune {
 inline namespace v1 {
 
-/// A site is selected when its role or its path matches and its layer is listed.
+/// A site is selected when its role or its path matches and its layer is listed; one outside of the layers (pooler, classifier,
+/// embeddings) by its role or path alone.
 ///
 /// `targets` are role names, path globs (with a '.', '*' or '?': `*` stops at no dot) or, between slashes, regular
 /// expressions over the whole path (`/encoder\.layer\.[0-3]\..*query/`). Empty targets select nothing.
