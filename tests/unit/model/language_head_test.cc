@@ -138,7 +138,7 @@ TEST(LanguageHead, Bfloat16AgreesWithFloat32WithinItsOwnRounding) {
   for (const auto& [name, parameter] : model->own_parameters()) {
     EXPECT_EQ(parameter.grad().scalar_type(), torch::kBFloat16);
     if (name.ends_with("key.bias")) continue;  // exactly 0, so all of it is rounding
-    EXPECT_TRUE(near_golden(golden, "grad/" + peer_name(name), parameter.grad(), 5e-2));
+    EXPECT_TRUE(near_golden(golden, "grad/" + peer_name(name), parameter.grad(), 1e-1));
   }
 }
 
