@@ -12,25 +12,8 @@ using testing::error_of;
 
 constexpr const char* kCase = "lora_combine";
 
-/// tests/golden/lora_combine/<member>: an adapter without a head.
-MethodDelta member(const std::string& name) {
-  const auto directory = testing::golden_path() / kCase / name;
-  ForeignAdapter adapter;
-  adapter.format = "peft";
-  adapter.config = testing::config_node(without_nulls(Json::parse(std::ifstream(directory / "adapter_config.json"))));
-  const std::string prefix = "base_model.model.bert.";
-  for (const auto& [key, tensor] : formats::SafetensorsFile::open(directory / "adapter_model.safetensors").tensors())
-    adapter.tensors.emplace_back(key.substr(prefix.size()), tensor);
-  ForeignTensors tensors("weights", adapter.tensors);
-  return lora::LoraExchange().read(adapter, tensors, tiny_base());
-}
-
-std::vector<MethodDelta> members(const std::string& names) {
-  std::vector<MethodDelta> deltas;
-  for (const char name : names)
-    deltas.push_back(member(std::string(1, name)));
-  return deltas;
-}
+std::vector<MethodDelta> members(const std::string& names) { return headless_adapters(kCase, names); }
+MethodDelta member(const std::string& name) { return members(name).front(); }
 
 CombineOptions options_of(const Json& json) {
   CombineOptions options;

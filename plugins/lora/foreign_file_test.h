@@ -48,6 +48,23 @@ inline ExchangeBase tiny_base() {
           }};
 }
 
+/// tests/golden/<case>/<a>/, <b>/, ...: peft's adapters without a head, one for each letter of `names`.
+inline std::vector<MethodDelta> headless_adapters(const std::string& golden_case, const std::string& names) {
+  const std::string prefix = "base_model.model.bert.";
+  std::vector<MethodDelta> deltas;
+  for (const char name : names) {
+    const auto directory = testing::golden_path() / golden_case / std::string(1, name);
+    ForeignAdapter adapter;
+    adapter.format = "peft";
+    adapter.config = testing::config_node(without_nulls(Json::parse(std::ifstream(directory / "adapter_config.json"))));
+    for (const auto& [key, tensor] : formats::SafetensorsFile::open(directory / "adapter_model.safetensors").tensors())
+      adapter.tensors.emplace_back(key.substr(prefix.size()), tensor);
+    ForeignTensors tensors("weights", adapter.tensors);
+    deltas.push_back(lora::LoraExchange().read(adapter, tensors, tiny_base()));
+  }
+  return deltas;
+}
+
 /// A library's own directory, taken apart as the host does.
 struct Foreign {
   explicit Foreign(const std::string& golden_case, const std::string& format) : golden(golden_case) {

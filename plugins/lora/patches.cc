@@ -40,10 +40,11 @@ Tensor DoraPatch::forward(const Tensor& x, const LinearNext& next) {
   return y + (c - 1) * base + c * update * update_->scale();
 }
 
-void DoraPatch::fold(Tensor& weight, Tensor&) const {
-  const Tensor c = magnitude_ / row_norm();  // in the type of `weight`; of the bare weight, as in forward
+void DoraPatch::fold(Tensor& weight, Tensor& bias) const {
+  const Tensor c = (magnitude_ / row_norm()).to(weight.dtype());  // of the bare weight, as in forward
   update_->merge(weight);
-  weight.mul_(c.to(weight.dtype()).unsqueeze(1));
+  weight.mul_(c.unsqueeze(1));
+  bias.add_((c - 1) * (bias - site_.bias));  // nothing, unless a patch inside changed the bias that forward takes off
 }
 
 DoraEmbeddingPatch::DoraEmbeddingPatch(const EmbeddingSite& site, const LowRankOptions& options)

@@ -19,6 +19,7 @@ struct Case {
   std::string name;
   std::vector<Method> methods;
   torch::ScalarType type = torch::kFloat32;
+  friend void PrintTo(const Case& one, std::ostream* out) { *out << one.name; }
 };
 
 /// tests/golden/tiny with strategies on it, all of whose values are random.
