@@ -126,7 +126,8 @@ void drop_unused_invertible(std::vector<ForeignAdapter>& adapters) {
     if (!has_invertible(adapter)) continue;
     std::erase_if(adapter.tensors, [](const auto& entry) { return entry.first.starts_with(kInvertible); });
     std::erase_if(std::get<ConfigNode::Table>(adapter.config.value), [](const auto& entry) {
-      return entry.first == "inv_adapter" || entry.first == "inv_adapter_reduction_factor";
+      const std::string& key = entry.first;  // the last: adapter-transformers 1
+      return key == "inv_adapter" || key == "inv_adapter_reduction_factor" || key == "invertible_adapter";
     });
     adapter.notes.push_back(fmt::format(
         "the invertible adapter of '{}' is left out: AdapterHub's library uses that of the first adapter of a "

@@ -146,6 +146,25 @@ class Taken(PlugtuneTest):
                          r"\(.*\), and only patches can be taken; plugtune merge runs/biases makes a base of it\n$")
         self.assertFalse((self.folder / "runs/task").exists())
 
+    def test_a_language_adapter_of_masked_lm_stands_under_a_classifier(self):
+        """MAD-X, by the files in configs/: of the language run's head, and of its adapter's inverse there, nothing is taken."""
+        def train(file, data):
+            self.succeed("train", SOURCE / "configs" / file, "--set", f"model.path={SOURCE}/models/ko-tiny",
+                         "--set", f"data.path={SOURCE}/datasets/{data}/sample", "--set", "train.steps=6")
+
+        train("text/language-adapter.toml", "text")
+        train("nsmc/on-language-adapter.toml", "nsmc")
+        mine, theirs = self.values("runs/sentiment-on-language"), self.values("runs/language")
+        taken = [key for key in theirs if key in mine]
+        self.assertTrue(any(".adapter." in key for key in taken))
+        self.assertTrue(any(key.startswith("encoder.") and ".LayerNorm." not in key for key in taken), taken)
+        for key in taken:
+            if not key.startswith("pooler."):
+                self.assertEqual(mine[key], theirs[key], key)
+        self.assertFalse([key for key in mine if key.startswith("cls.")])
+        shutil.rmtree(self.folder / "runs/language")
+        self.evaluate("runs/sentiment-on-language")
+
     def test_config_shows_what_is_taken(self):
         self.train("lang", ADAPTER)
         out = self.succeed("config", self.experiment("task", strategy=STACK))

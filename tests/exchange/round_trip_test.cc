@@ -126,6 +126,18 @@ TEST_P(RoundTrip, LeavesAsItCame) {
   }
 }
 
+/// The library saves the invertible adapters of a stack's upper adapters and never uses them.
+TEST(ImportOnly, AStacksUnusedInvertibleAdapterIsLeftOutWithANote) {
+  const testing::InRepository in_repository;
+  const testing::Golden golden("stack_inv_above");
+  ImportedRun run = testing::import_case({"stack_inv_above", "import_only"});
+  EXPECT_TRUE(near_golden(golden, "logits", testing::logits_of(run.session, golden)));
+  ASSERT_FALSE(run.notes.empty());
+  EXPECT_EQ(run.notes.front(),
+            "the invertible adapter of 'b' is left out: AdapterHub's library uses that of the first adapter of a stack "
+            "alone");
+}
+
 INSTANTIATE_TEST_SUITE_P(Golden, RoundTrip, ::testing::ValuesIn(testing::foreign_cases()), [](const auto& info) {
   std::string name = info.param.name + "_" + info.param.folder;
   std::ranges::replace_if(
