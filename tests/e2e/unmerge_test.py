@@ -157,6 +157,13 @@ class Unmerge(PlugtuneTest):
         path.write_text(text)
         self.assertEqual(self.succeed("predict", "runs/run", "--format", "jsonl", stdin="좋아요\n"), answers)
 
+    def test_a_masked_language_model_is_taken_out(self):
+        self.succeed("train", self.experiment(length="steps = 4"), "--set", "data.plugin=text", "--set",
+                     f"data.path={SOURCE}/datasets/text/sample", "--set", "task.kind=masked-lm")
+        self.succeed("merge", "runs/run", "--reversible", "--output", "merged")
+        self.succeed("unmerge", "merged", "--output", "out")
+        self.assert_same_base()
+
     def test_merged_twice_is_unmerged_twice(self):
         self.merged("first", "merged1")
         self.merged("second", "merged2", base="merged1", strategy=STRATEGIES["ia3"])
