@@ -41,8 +41,10 @@ std::string ConfigView::located(const std::string& key, const std::string& text)
   const ConfigNode* node = state_->table.find(key);
   const int at = node != nullptr ? node->line : state_->table.line;
   const std::string& file = node != nullptr && !node->file.empty() ? node->file : state_->origin.file;
-  if (!file.empty()) line += " (" + file + (at > 0 ? ":" + std::to_string(at) : "") + ")";
-  return line;
+  if (file.empty()) return line;
+  line.append(" (").append(file);
+  if (at > 0) line.append(":").append(std::to_string(at));
+  return line.append(")");
 }
 
 void ConfigView::problem(const std::string& key, const std::string& text) const {

@@ -47,7 +47,7 @@ template <class T>
 ConfigNode node_of(const std::vector<T>& values) {
   ConfigNode::Array array;
   for (const T& value : values)
-    array.push_back({value});
+    array.emplace_back().value = value;  // in place: GCC 12 sees an uninitialised value in the move of a temporary
   return {array};
 }
 

@@ -106,7 +106,7 @@ std::string shape_text(c10::IntArrayRef shape) {
   std::vector<std::string> sizes;
   for (const int64_t size : shape)
     sizes.push_back(std::to_string(size));
-  return "(" + join(sizes) + ")";
+  return c10::str('(', join(sizes), ')');
 }
 
 // ForeignTensors::take() makes zeros of the shape that it wants when the tensor does not fit. Here that shape comes from the
