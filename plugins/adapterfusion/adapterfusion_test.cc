@@ -17,7 +17,7 @@ SourceRun golden_run(const Golden& golden, const std::string& name) {
   const json& options = golden.description().at("settings").at("members").at(name);
   run.methods.push_back({"adapter", "1.0.0", testing::config_node(testing::adapter_settings(options))});
   for (const auto& [key, tensor] : golden.tensors()) {
-    const bool is_ours = key.starts_with("fixed/") && key.find(".adapters." + name + ".") != std::string::npos;
+    const bool is_ours = key.starts_with("fixed/") && key.find("adapters." + name + ".") != std::string::npos;
     if (is_ours) run.tensors.emplace_back(testing::delta_key(key.substr(6)), tensor.clone());
   }
   return run;
@@ -82,14 +82,16 @@ TEST_P(FusionGolden, MembersAreFrozenAndPartOfTheDelta) {
     ++members;
   }
   // Four tensors of each adapter at each place; six of a Compacter's, and its rule once.
-  const std::map<std::string, size_t> expected = {
-      {"fusion_houlsby", 4 * 8}, {"fusion_compacter", 4 * 10 + 1}, {"fusion_leave_out", 8}};
+  const std::map<std::string, size_t> expected = {{"fusion_houlsby", 4 * 8},
+                                                  {"fusion_compacter", 4 * 10 + 1},
+                                                  {"fusion_leave_out", 8},
+                                                  {"fusion_inv", 2 * (8 + 8)}};
   EXPECT_EQ(members, expected.contains(GetParam()) ? expected.at(GetParam()) : 2 * 8);
 }
 
 INSTANTIATE_TEST_SUITE_P(AdapterHub, FusionGolden,
                          ::testing::Values("fusion_static", "fusion_dynamic", "fusion_houlsby", "fusion_parallel",
-                                           "fusion_compacter", "fusion_leave_out"),
+                                           "fusion_compacter", "fusion_leave_out", "fusion_inv"),
                          [](const auto& info) { return std::string(info.param); });
 
 /// A finished run with random weights, tuned with these settings on a model like `model`.
@@ -306,7 +308,7 @@ TEST(AdapterFusion, SaysWhichSourcesCannotBeFused) {
        "reduction_factor, "
        "leave_out, is_parallel, original_ln_before, original_ln_after, residual_before_ln, ln_before, ln_after, "
        "adapter_residual_before_ln, use_gating, stochastic_depth, non_linearity, dropout, init_weights, scaling, "
-       "phm_layer, name"},
+       "phm_layer, inv_adapter, inv_adapter_reduction_factor, inv_adapter_non_linearity, name"},
       {{{"sources", {"a", "b"}}, {"confg", "static"}},
        "strategy.confg: unknown key; did you mean 'config'? keys of strategy 'adapterfusion': sources, config, query, "
        "key, value, "

@@ -1,8 +1,12 @@
 // exchange_test.cc - fusions of AdapterHub's library with their members: the same logits, the same files, and every refusal.
 #include "exchange.h"
 
+#include <regex>
+
 #include "exchange/foreign_files.h"
 #include "exchange/json_config.h"
+#include "model/loss.h"
+#include "plugtune/blocks/adapter_exchange.h"
 #include "support/strategy.h"
 #include "train/delta.h"
 
@@ -45,13 +49,17 @@ struct Foreign {
   ForeignAdapter& adapter;
 };
 
-std::shared_ptr<model::Bert> tuned(const MethodDelta& delta, const formats::NamedTensors& head) {
-  auto model = tiny_model();
+void apply(const MethodDelta& delta, model::Bert& model) {
   const auto open_run = [&](const std::string& name) {
     return std::ranges::find(delta.sources, name, &std::pair<std::string, SourceRun>::first)->second;
   };
   const ConfigView view(delta.settings, {"strategy", "strategy 'adapterfusion'", "", open_run});
-  std::unique_ptr<Strategy>(plugtune_plugin.items[0].create_strategy(view))->apply(*model);
+  std::unique_ptr<Strategy>(plugtune_plugin.items[0].create_strategy(view))->apply(model);
+}
+
+std::shared_ptr<model::Bert> tuned(const MethodDelta& delta, const formats::NamedTensors& head) {
+  auto model = tiny_model();
+  apply(delta, *model);
   formats::NamedTensors all = head;
   all.insert(delta.tensors.begin(), delta.tensors.end());
   train::load_delta(*model, all, "delta");  // every tensor, and no other
@@ -96,7 +104,7 @@ TEST_P(AdapterHubFusion, WriteGivesBackWhatWasReadWithItsMembers) {
 
 INSTANTIATE_TEST_SUITE_P(Golden, AdapterHubFusion,
                          ::testing::Values("fusion_static", "fusion_dynamic", "fusion_houlsby", "fusion_parallel",
-                                           "fusion_compacter"),
+                                           "fusion_compacter", "fusion_inv"),
                          [](const auto& info) { return std::string(info.param); });
 
 TEST(FusionExchange, SourcesAreTheMembersAsTheRunsTheyWouldBe) {
@@ -298,6 +306,56 @@ TEST(FusionExchange, RefusesToWriteWhatThereIsNoFormFor) {
   EXPECT_EQ(error_of([&] { FusionExchange().write(delta, "adapterhub", "x", tiny_base()); }),
             "the delta has no tensor 'encoder.layer.1.output.LayerNorm.adapterfusion.key_bias', as its settings "
             "say; it is damaged");
+}
+
+/// The library's adapter of a directory at its places and behind the embeddings, as strategy 'adapter' attaches it.
+void attach_adapter(model::Bert& model, const std::filesystem::path& directory) {
+  exchange::ForeignFiles files = exchange::read_foreign(directory);
+  ForeignTensors tensors("golden", files.adapters.front().tensors);
+  const MethodDelta delta = read_adapterhub_bottleneck(files.adapters.front(), tensors, model.info());
+  const AdapterSettings settings{ConfigView(delta.settings)};
+  const auto coupling = std::make_shared<NiceCoupling>(settings.invertible(model.info().hidden_size).value());
+  attach_invertible(model, "adapter", {{"invertible", coupling}}, coupling);
+  for (JunctionSite* place : settings.places(model)) {
+    const auto options = settings.block(place->info().layer, model.info().hidden_size);
+    AdapterStage::attach(*place, "adapter", std::make_shared<BottleneckStage>(options));
+  }
+  torch::NoGradGuard no_grad;
+  for (const auto& [key, parameter] : model.patch_parameters())
+    parameter.copy_(delta.tensor(key)).set_requires_grad(false);
+}
+
+/// MAD-X with a fusion of task adapters: each stage begins with what the language adapter gives.
+TEST(FusionExchange, AFusionOnAnAdapterIsAStageAboveIt) {
+  const Golden golden("stack_fusion");
+  const auto setup = testing::golden_path() / "stack_fusion" / "setup";
+  const auto model = tiny_model();
+  attach_adapter(*model, setup / "a");
+  exchange::ForeignFiles files = exchange::read_foreign(setup / "b,c");
+  ForeignTensors tensors("golden", files.adapters.front().tensors);
+  const MethodDelta delta = FusionExchange().read(files.adapters.front(), tensors, tiny_base());
+  apply(delta, *model);
+  testing::train_head(*model);
+  torch::NoGradGuard no_grad;
+  std::map<std::string, Tensor> ours;
+  for (const auto& [key, parameter] : model->patch_parameters())
+    ours.emplace(key, parameter);
+  for (const auto& [key, tensor] : delta.tensors)
+    ours.at(key).copy_(tensor);
+  {
+    const torch::AutoGradMode with_gradients(true);
+    const Tensor logits = model->forward(golden.input("a"));
+    EXPECT_TRUE(near_golden(golden, "logits", logits));
+    model::task_loss(TaskKind::kClassification, logits, golden.at("a/labels"), 5).backward();
+  }
+  size_t compared = 0;
+  for (const auto& [key, tensor] : golden.tensors()) {
+    if (key.find("adapter_fusion_layer") == std::string::npos || !key.starts_with("grad/")) continue;
+    const std::string bc = std::regex_replace(key.substr(5), std::regex("b,c"), "a,b");  // as delta_key() has it
+    EXPECT_TRUE(near_golden(golden, key, ours.at(testing::delta_key(bc)).grad()));
+    ++compared;
+  }
+  EXPECT_EQ(compared, 2u * 4u);
 }
 
 }  // namespace
