@@ -150,7 +150,8 @@ class MaskedLm(PlugtuneTest):
         lines = ["좋다", "."] * 20
         (self.folder / "train.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
         self.train("run", FULL, task=TASK + "mask_probability = 0.01\n", length="steps = 6",
-                   sets=("--set", "data.plugin=text", "--set", f"data.path={self.folder}/train.txt", "--set", "data.validation_share=0.2",
+                   sets=("--set", "data.plugin=text", "--set", f"data.path={self.folder}/train.txt",
+                         "--set", "data.validation_share=0.2", "--set", "data.train_limit=0",
                          "--set", "train.batch_size=1"))
         self.assertTrue(all(epoch["eval"]["loss"] is not None for epoch in self.report("runs/run")["epochs"]))
 
