@@ -33,8 +33,12 @@ std::string system_reason(int error_number) {
 }
 
 std::string not_found(const std::filesystem::path& path) {
-  if (path.is_absolute()) return fmt::format("{}: not found", path.string());
   std::error_code ignored;
+  if (std::filesystem::is_symlink(path, ignored)) {
+    return fmt::format("{}: not found; it is a link to {}, where nothing is", path.string(),
+                       std::filesystem::read_symlink(path, ignored).string());
+  }
+  if (path.is_absolute()) return fmt::format("{}: not found", path.string());
   return fmt::format("{}: not found (working directory {})", path.string(),
                      std::filesystem::current_path(ignored).string());
 }

@@ -29,7 +29,7 @@ TEST(SpecialFiles, LinksThatLeadNowhere) {
   const Scratch scratch;
   fs::create_symlink("gone", scratch / "x");
   fs::create_symlink("y", scratch / "y");
-  EXPECT_EQ(said_about(scratch, scratch / "x"), "SCRATCH/x: not found");
+  EXPECT_EQ(said_about(scratch, scratch / "x"), "SCRATCH/x: not found; it is a link to gone, where nothing is");
   EXPECT_EQ(said_about(scratch, scratch / "y"), "SCRATCH/y: cannot be read: too many levels of symbolic links");
 }
 
