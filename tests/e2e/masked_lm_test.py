@@ -1,11 +1,18 @@
 """masked_lm_test.py: a masked language model from text to a base that a classifier is trained on, and what is refused on the way."""
 
 import json
+import os
+import pathlib
 import shutil
+import subprocess
+import sys
 import time
 import unittest
 
-from support import LORA, SOURCE, PlugtuneTest
+from support import BUILD, LORA, SOURCE, PlugtuneTest
+
+sys.path.append(str(pathlib.Path(__file__).resolve().parents[1] / "support"))
+from doc_pages import command_blocks, difference, transcripts
 
 TASK = '[task]\nkind = "masked-lm"\n'
 FULL = '[strategy]\nplugin = "full"\n'
@@ -182,6 +189,27 @@ class MaskedLm(PlugtuneTest):
         self.train("more", length="steps = 1", sets=("--set", "run.from=runs/language"))
         shutil.rmtree(self.folder / "runs/language")
         self.succeed("predict", "runs/more", stdin=LINES)
+
+    def test_the_page_on_it_can_be_typed(self):
+        page = "docs/masked-language-models.md"
+        for name in ("configs", "datasets", "models"):
+            (self.folder / name).symlink_to(SOURCE / name)
+        (self.folder / "build").mkdir()
+        (self.folder / "build/release").symlink_to(BUILD)
+
+        def type(script):
+            result = subprocess.run(["bash", "-euo", "pipefail", "-c", script], cwd=self.folder, text=True, timeout=600,
+                                    stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env={**os.environ, "OMP_NUM_THREADS": "2"})
+            self.assertEqual(result.returncode, 0, f"{script}\n{result.stdout}")
+            return result.stdout
+
+        blocks = command_blocks(page)
+        self.assertEqual(len(blocks), 3)
+        for line in "".join(blocks).splitlines():
+            short = "plugtune train" in line
+            type(line + (" --quiet --set train.steps=3 --set eval.every=never" if short else ""))
+        for command, shown in transcripts(page):
+            self.assertEqual(difference(type(command), shown), "")
 
 
 if __name__ == "__main__":
