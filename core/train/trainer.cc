@@ -239,7 +239,7 @@ void Trainer::evaluate() {
   progress_.since_evaluation = {};
   progress_.seconds_since_evaluation = 0;
   job_.listener.on_evaluation(report);
-  log_clock_ = now();
+  log_clock_ += now() - start;  // the tokens since the last line were trained in the rest of the time
 }
 
 bool Trainer::tells_accuracy() const {
