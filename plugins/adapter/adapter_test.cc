@@ -13,9 +13,9 @@ using testing::tiny_model;
 
 /// The named configurations, and every variant of tests/golden/adapter_options.
 std::vector<std::string> golden_cases() {
-  std::vector<std::string> cases = {"adapter_pfeiffer",        "adapter_houlsby", "adapter_parallel",
-                                    "adapter_scaled_parallel", "adapter_plus",    "adapter_compacter",
-                                    "adapter_compacter_plus"};
+  std::vector<std::string> cases = {"adapter_pfeiffer",        "adapter_houlsby",      "adapter_parallel",
+                                    "adapter_scaled_parallel", "adapter_plus",         "adapter_compacter",
+                                    "adapter_compacter_plus",  "adapter_pfeiffer_inv", "adapter_houlsby_inv"};
   for (const auto& entry : std::filesystem::directory_iterator(testing::golden_path() / "adapter_options"))
     cases.push_back("adapter_options/" + entry.path().filename().string());
   std::sort(cases.begin(), cases.end());
@@ -76,11 +76,16 @@ TEST(Adapter, NamedConfigurationsAreTheLibrarys) {
                                                                   {"par_bn", "adapter_parallel"},
                                                                   {"scaled_parallel", "adapter_scaled_parallel"},
                                                                   {"scaled_par_bn", "adapter_scaled_parallel"},
-                                                                  {"adapter_plus", "adapter_plus"}};
+                                                                  {"adapter_plus", "adapter_plus"},
+                                                                  {"pfeiffer+inv", "adapter_pfeiffer_inv"},
+                                                                  {"seq_bn_inv", "adapter_pfeiffer_inv"},
+                                                                  {"houlsby+inv", "adapter_houlsby_inv"},
+                                                                  {"double_seq_bn_inv", "adapter_houlsby_inv"}};
   for (const auto& [name, golden] : cases) {
     const nlohmann::json library = library_settings(golden);
     nlohmann::json named = {{"config", name}, {"reduction_factor", library.at("reduction_factor")}};
     if (name == "adapter_plus") named["stochastic_depth"] = 0.0;  // as the golden was made
+    if (golden == "adapter_houlsby_inv") named["inv_adapter_reduction_factor"] = 4;
     const auto a = tuned(named), b = tuned(library);
     testing::take_start(Golden(golden), *a);
     testing::take_start(Golden(golden), *b);
@@ -107,7 +112,8 @@ TEST(Adapter, CountsOfTheMultilingualModel) {
       {{{"config", "scaled_parallel"}}, 7091712 + 12},
       {{{"config", "adapter_plus"}}, 12 * (768 * 8 * 2 + 8 + 768 + 768)},
       {{{"config", "compacter++"}}, 12 * 2 * (768 + 24) + 12 * (768 + 24) + 64},
-      {{{"config", "compacter"}}, 2 * 12 * 3 * (768 + 24) + 64}};
+      {{{"config", "compacter"}}, 2 * 12 * 3 * (768 + 24) + 64},
+      {{{"config", "pfeiffer+inv"}}, 894528 + 2 * (2 * 384 * 192 + 192 + 384)}};
   for (const auto& [settings, count] : cases) {
     model::Bert model(testing::base_sizes());
     make_strategy(settings)->apply(model);
@@ -210,11 +216,13 @@ TEST(Adapter, SaysWhatIsWrongWithItsSettings) {
        "reduction_factor, leave_out, "
        "is_parallel, original_ln_before, original_ln_after, residual_before_ln, ln_before, ln_after, "
        "adapter_residual_before_ln, "
-       "use_gating, stochastic_depth, non_linearity, dropout, init_weights, scaling, phm_layer, name"},
+       "use_gating, stochastic_depth, non_linearity, dropout, init_weights, scaling, phm_layer, inv_adapter, "
+       "inv_adapter_reduction_factor, inv_adapter_non_linearity, name"},
       {{{"config", "pfeifer"}},
        "strategy.config: must be one of pfeiffer, seq_bn, houlsby, double_seq_bn, parallel, par_bn, scaled_parallel, "
        "scaled_par_bn, "
-       "adapter_plus, compacter, compacter++, got \"pfeifer\"; did you mean 'pfeiffer'?"},
+       "adapter_plus, compacter, compacter++, pfeiffer+inv, seq_bn_inv, houlsby+inv, double_seq_bn_inv, got "
+       "\"pfeifer\"; did you mean 'pfeiffer'?"},
       {{{"scaling", "learnt"}, {"residual_before_ln", "postadd"}},
        "strategy.residual_before_ln: must be true, false or \"post_add\", got \"postadd\"; did you mean 'post_add'?\n"
        "strategy.scaling: must be a number, \"learned\" or \"channel\", got \"learnt\"; did you mean 'learned'?"},
@@ -239,6 +247,16 @@ TEST(Adapter, SaysWhatIsWrongWithItsSettings) {
        "strategy.factorized_phm_W: must be true, the only form of PHM layers that is known here (Compacter's), got "
        "false\n"
        "strategy.shared_W_phm: must be false, the only form of PHM layers that is known here (Compacter's), got true"},
+      {{{"inv_adapter", "glow"}},
+       "strategy.inv_adapter: must be \"nice\" or \"\" (none); \"glow\" fails on every text in AdapterHub's own "
+       "library"},
+      {{{"inv_adapter", "real-nvp"}}, "strategy.inv_adapter: must be \"nice\" or \"\" (none), got \"real-nvp\""},
+      {{{"inv_adapter_reduction_factor", 0}, {"inv_adapter_non_linearity", "tahn"}},
+       "strategy.inv_adapter_reduction_factor: must be greater than 0, got 0\n"
+       "strategy.inv_adapter_non_linearity: must be one of " +
+           join(activation_names()) + ", got \"tahn\"; did you mean 'tanh'?"},
+      {{{"config", "pfeiffer+inv"}, {"inv_adapter_reduction_factor", 17}},
+       "strategy.inv_adapter_reduction_factor: must be at most 16, half of the model's hidden size, got 17"},
       {{{"name", "a.b"}},
        "encoder.layer.0.output.LayerNorm: a patch's name must be neither empty nor have a '.', got 'a.b'"},
   };

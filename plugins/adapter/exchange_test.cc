@@ -59,6 +59,15 @@ std::shared_ptr<model::Bert> tuned(const MethodDelta& delta, const formats::Name
   return model;
 }
 
+/// The tiny classifier, which the library had too when it read files without a head.
+formats::NamedTensors tiny_head() {
+  const auto tiny = tiny_model();
+  formats::NamedTensors head;
+  for (const auto& [name, parameter] : tiny->own_parameters())
+    if (name.starts_with("classifier.")) head.emplace(name, parameter.detach());
+  return head;
+}
+
 std::vector<std::string> library_cases() {
   std::vector<std::string> cases;
   for (const auto& entry : std::filesystem::recursive_directory_iterator(testing::golden_path())) {
@@ -113,6 +122,9 @@ TEST(AdapterExchange, SettingsAreTheNearestNamedConfigurationAndWhatDiffers) {
   EXPECT_EQ(settings("adapter_compacter"), R"({"config":"compacter","reduction_factor":4.0})");
   EXPECT_EQ(settings("adapter_compacter_plus"),
             R"({"config":"compacter++","phm_dim":2,"phm_rank":2,"reduction_factor":4.0,"scaling":"learned"})");
+  EXPECT_EQ(settings("adapter_pfeiffer_inv"), R"({"config":"pfeiffer+inv","reduction_factor":4.0})");
+  EXPECT_EQ(settings("adapter_houlsby_inv"),
+            R"({"config":"houlsby+inv","inv_adapter_reduction_factor":4.0,"reduction_factor":4.0})");
   EXPECT_EQ(settings("adapter_options/map_and_leave_out"),
             R"({"config":"houlsby","leave_out":[0],"reduction_factor":{"1":2,"default":8}})");
 }
@@ -149,11 +161,7 @@ TEST(AdapterExchange, LegacyFilesMeanWhatTheirTimeMeant) {
       std::vector<std::string>({"adapter 'golden': its configuration names an invertible adapter ('nice') that it "
                                 "does not have; left out, as the library does"}));
   const Golden golden("adapter_legacy");
-  const auto tiny = tiny_model();
-  formats::NamedTensors head;
-  for (const auto& [name, parameter] : tiny->own_parameters())
-    if (name.starts_with("classifier.")) head.emplace(name, parameter.detach());
-  EXPECT_TRUE(near_golden(golden, "logits", tuned(delta, head)->forward(golden.input("a"))));
+  EXPECT_TRUE(near_golden(golden, "logits", tuned(delta, tiny_head())->forward(golden.input("a"))));
 
   const auto activation = [](const std::string& version, const std::string& name) {
     const MethodDelta read = Foreign("adapter_pfeiffer").set("version", version).set("non_linearity", name).read();
@@ -165,6 +173,29 @@ TEST(AdapterExchange, LegacyFilesMeanWhatTheirTimeMeant) {
   EXPECT_EQ(activation("", "ReLU"), "relu");
   EXPECT_EQ(activation("3.1.0", "gelu"), "gelu");
   EXPECT_EQ(activation("adapters.1.3.0", "GELU"), "gelu");
+}
+
+TEST(AdapterExchange, LanguageAdaptersOfAdapterTransformersBringTheirInvertibleLayer) {
+  Foreign foreign("adapter_legacy_lang", "import_only");
+  const MethodDelta delta = foreign.read();
+  EXPECT_EQ(exchange::json_from(delta.settings).dump(), R"({"config":"pfeiffer+inv","reduction_factor":2.0})");
+  EXPECT_EQ(foreign.adapter.notes, std::vector<std::string>());
+  const Golden golden("adapter_legacy_lang");
+  EXPECT_TRUE(near_golden(golden, "logits", tuned(delta, tiny_head())->forward(golden.input("a"))));
+}
+
+TEST(AdapterExchange, KeepsTheActivationThatAnInvertibleLayerOfThatTimeWasTrainedWith) {
+  Foreign foreign("adapter_legacy_lang", "import_only");
+  const json nested = {{"block_type", "nice"}, {"non_linearity", "GELU"}, {"reduction_factor", 2}};
+  const MethodDelta delta = foreign.set("invertible_adapter", nested).read();
+  EXPECT_EQ(exchange::json_from(delta.settings).dump(),
+            R"({"config":"pfeiffer+inv","inv_adapter_non_linearity":"gelu_new","reduction_factor":2.0})");
+  EXPECT_EQ(foreign.adapter.notes,
+            std::vector<std::string>({"adapter 'golden': its invertible adapter was trained with gelu_new and is read "
+                                      "so; today's library computes it with relu, as the rest of the adapter"}));
+  EXPECT_EQ(error_of([&] { adapter::AdapterExchange().write(delta, "adapterhub", "x", tiny_base()); }),
+            "strategy.inv_adapter_non_linearity: is \"gelu_new\", and AdapterHub's library computes an invertible "
+            "adapter with the adapter's non_linearity, \"relu\"; a file of adapterhub cannot say it");
 }
 
 TEST(AdapterExchange, FieldsBeforeVersionOneHadCapitals) {
@@ -222,15 +253,21 @@ TEST(AdapterExchange, RefusesByNameWhatItCannotSayExactly) {
   const std::string phm = ", the only form of PHM layers that is known here (Compacter's), got ";
   const std::string down = "encoder.layer.0.output.adapters.golden.adapter_down.0.";
   const std::vector<Refusal> cases = {
-      {set("inv_adapter", "nice"),
-       in + "inv_adapter: is \"nice\"; an invertible adapter is a method of its own, which strategy 'adapter' does not "
-            "have, and the file has no weights for it"},
+      {set("inv_adapter", "nice"), in + "inv_adapter_reduction_factor: is required with inv_adapter"},
+      {[](Foreign& foreign) { foreign.set("inv_adapter", "nice").set("inv_adapter_reduction_factor", 2); },
+       "golden: tensor 'invertible_adapters.golden.F.0.weight' is missing"},
+      {[](Foreign& foreign) { foreign.set("inv_adapter", "nice").set("inv_adapter_reduction_factor", 1e-300); },
+       "golden: tensor 'invertible_adapters.golden.F.0.weight' is missing"},
+      {[](Foreign& foreign) { foreign.set("inv_adapter", "nice").set("inv_adapter_reduction_factor", 32); },
+       in + "inv_adapter_reduction_factor: must be at most 16, half of the model's hidden size, got 32"},
+      {[](Foreign& foreign) { foreign.set("inv_adapter", "glow").set("inv_adapter_reduction_factor", 2); },
+       in + "inv_adapter: must be \"nice\" or \"\" (none); \"glow\" fails on every text in AdapterHub's own library"},
       {[](Foreign& foreign) {
-         foreign.set("inv_adapter", "glow");
          foreign.adapter.tensors.emplace_back("invertible_adapters.golden.F.0.weight", torch::zeros({8, 16}));
        },
-       in + "inv_adapter: is \"glow\"; an invertible adapter is a method of its own, which strategy 'adapter' does not "
-            "have"},
+       "golden: tensor 'invertible_adapters.golden.F.0.weight' is left over"},
+      {set("inv_adapter_non_linearity", "tanh"), in + "inv_adapter_non_linearity: is a setting that is not known here; "
+                                                      "the file would be read as something else than it is"},
       {set("non_linearity", "prelu"),
        in + "non_linearity: must be one of relu, gelu, gelu_new, gelu_pytorch_tanh, quick_gelu, swish, silu, mish, "
             "tanh, "
