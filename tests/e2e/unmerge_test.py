@@ -7,6 +7,7 @@ import shutil
 import signal
 import struct
 import subprocess
+import time
 import unittest
 
 from support import LORA, SOURCE, PlugtuneTest
@@ -45,17 +46,18 @@ def write_tensors(path, tensors, metadata=None):
     path.write_bytes(struct.pack("<Q", len(text)) + text + b"".join(data for _, _, data in tensors.values()))
 
 
-def narrowed(tensors, dtype):
-    """F32 tensors as BF16 or F16."""
+def stored_as(tensors, dtype):
+    """F16 tensors, as the bundled model has, as BF16 (cut) or F32."""
     result = {}
-    for name, (_, shape, data) in tensors.items():
+    for name, (kind, shape, data) in tensors.items():
+        assert kind == "F16", name
+        numbers = struct.unpack(f"<{len(data) // 2}e", data)
+        wide = struct.pack(f"<{len(numbers)}f", *numbers)
         if dtype == "BF16":
-            half = bytearray(len(data) // 2)
-            half[0::2], half[1::2] = data[2::4], data[3::4]
-        else:
-            numbers = struct.unpack(f"<{len(data) // 4}f", data)
-            half = struct.pack(f"<{len(numbers)}e", *numbers)
-        result[name] = (dtype, shape, bytes(half))
+            narrow = bytearray(len(wide) // 2)
+            narrow[0::2], narrow[1::2] = wide[2::4], wide[3::4]
+            wide = bytes(narrow)
+        result[name] = (dtype, shape, wide)
     return result
 
 
@@ -118,11 +120,11 @@ class Unmerge(PlugtuneTest):
         self.assertEqual(sorted(path.name for path in (self.folder / "merged/unmerge").iterdir()),
                          ["config.json", "kept.safetensors", "unmerge.json"])
 
-    def test_a_base_of_16_bits_in_shards_with_more_than_the_encoder(self):
-        for dtype, strategy in (("BF16", LORA), ("F16", FULL)):
+    def test_a_base_of_another_type_in_shards_with_more_than_the_encoder(self):
+        for dtype, strategy in (("BF16", LORA), ("F32", FULL)):
             with self.subTest(dtype):
                 base, tensors = self.base_copy(f"base-{dtype}")
-                tensors = narrowed(tensors, dtype)
+                tensors = stored_as(tensors, dtype)
                 words = "bert.embeddings.word_embeddings.weight"
                 tensors["cls.predictions.decoder.weight"] = tensors[words]  # tied
                 tensors["bert.embeddings.position_ids"] = ("I64", [1, 3], struct.pack("<3q", 0, 1, 2))
@@ -230,23 +232,27 @@ class Unmerge(PlugtuneTest):
     def test_killed_at_any_moment_leaves_all_or_nothing(self):
         self.merged()
         moments = random.Random(5)
-        whole = {}
+        out = self.folder / "out"
         for command in (("merge", "runs/run", "--reversible"), ("unmerge", "merged")):
+            started = time.monotonic()
+            self.succeed(*command, "--output", "out")
+            seconds = time.monotonic() - started
+            whole = {path.relative_to(out): path.read_bytes() for path in out.rglob("*") if path.is_file()}
             for kill in range(12):
+                shutil.rmtree(out, ignore_errors=True)
                 process = self.start(*command, "--output", "out")
                 try:
-                    process.wait(timeout=moments.uniform(0, 0.4))
+                    process.wait(timeout=moments.uniform(0.3, 1.1) * seconds)
                 except subprocess.TimeoutExpired:
                     process.kill()
                     process.wait()
-                if (self.folder / "out").exists():
-                    files = {str(path.relative_to(self.folder / "out")): path.read_bytes()
-                             for path in (self.folder / "out").rglob("*") if path.is_file()}
-                    self.assertTrue(files == whole.setdefault(command, files), f"{command} {kill}")
-                    shutil.rmtree(self.folder / "out")
+                if out.exists():
+                    found = {path.relative_to(out): path.read_bytes() for path in out.rglob("*") if path.is_file()}
+                    self.assertTrue(found == whole, f"{command} {kill}")
+            shutil.rmtree(out, ignore_errors=True)
             self.succeed(*command, "--output", "out")  # leftovers are in nobody's way
             self.assertFalse([path.name for path in self.folder.iterdir() if path.name.startswith(".out")])
-            shutil.rmtree(self.folder / "out")
+            shutil.rmtree(out)
 
 
 if __name__ == "__main__":
