@@ -53,7 +53,7 @@ struct TaskSettings {
   // Of masked-lm alone:
   double mask_probability = 0.15;           ///< of each token to be chosen
   bool whole_words = false;                 ///< the pieces of a word are chosen together
-  TrainHead train_head = TrainHead::kAuto;  ///< auto: when it is new, a strategy trains weight matrices of the base, or nothing else trains
+  TrainHead train_head = TrainHead::kAuto;  ///< auto: when it is new, the base trains whole, or nothing else does
 };
 
 /// [strategy], or one [[strategy]] of several.

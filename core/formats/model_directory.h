@@ -14,7 +14,7 @@ namespace plugtune::formats {
 
 struct FoundDirectory {
   std::filesystem::path directory;  ///< empty: not found
-  std::string looked;               ///< when it was not: every place that was looked at and its state, "\n  place: state" each
+  std::string looked;  ///< when it was not: every place that was looked at and its state, "\n  place: state" each
 };
 
 /// `name` itself when it is a directory, else its snapshot in the Hugging Face cache ($HF_HUB_CACHE, or $HF_HOME/hub, or

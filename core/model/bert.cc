@@ -208,10 +208,9 @@ void Bert::refuse_unfoldable() const {
   for_each_site(const_cast<Bert&>(*this), [&]<class In>(Site<In>& site) {
     for (const auto& [name, patch] : site.patches()) {
       const auto* module = static_cast<const torch::nn::Module*>(patch.get());
-      const bool foldable =
-          std::is_same_v<In, Tensor>
-              ? dynamic_cast<const Foldable*>(module) != nullptr
-              : std::is_same_v<In, TokenIn> && dynamic_cast<const FoldableEmbedding*>(module) != nullptr;
+      const bool foldable = std::is_same_v<In, Tensor> ? dynamic_cast<const Foldable*>(module) != nullptr
+                                                       : std::is_same_v<In, TokenIn> &&
+                                                             dynamic_cast<const FoldableEmbedding*>(module) != nullptr;
       if (!foldable) {
         refuse(site, name, "it computes something that no weight of the plain model can");
       } else if (language_head_ != nullptr && std::is_same_v<In, TokenIn>) {
