@@ -71,9 +71,15 @@ std::string other_base(const Converter& converter, const ForeignAdapter& adapter
   for (const auto& [name, tensor] : adapter.tensors)
     sizes.insert(tensor.sizes().begin(), tensor.sizes().end());
   if (sizes.size() > kMostSizes) return "";
+  // What the adapter does not see is taken to be the base's.
+  const auto base_first = [&sizes](int64_t of_base) {
+    std::vector<int64_t> order = {of_base};
+    order.insert(order.end(), sizes.begin(), sizes.end());
+    return order;
+  };
   for (const int64_t layers : {base.layers, layers_in(adapter)}) {
-    for (const int64_t hidden : sizes) {
-      for (const int64_t feed_forward : sizes) {
+    for (const int64_t hidden : base_first(base.hidden_size)) {
+      for (const int64_t feed_forward : base_first(base.feed_forward_size)) {
         ModelInfo info = base;
         info.layers = layers;
         info.hidden_size = hidden;
