@@ -97,7 +97,11 @@ bool CommandLine::parse(const Arguments& arguments) {
         options_->given);
   } catch (const po::unknown_option& error) {
     const std::string name = error.get_option_name();
-    throw mistake(fmt::format("there is no option '{}'{}", name, did_you_mean(name, options_->names())));
+    const std::vector<std::string> names = options_->names();
+    const std::string hint = did_you_mean(name, names);
+    const bool has_settings = std::ranges::find(names, "--set") != names.end();
+    throw mistake(fmt::format("there is no option '{}'{}", name,
+                              hint.empty() && has_settings ? "; settings are given as --set KEY=VALUE" : hint));
   } catch (const po::too_many_positional_options_error&) {
     throw mistake(options_->positional.empty() ? "takes no arguments"
                                                : fmt::format("takes one <{}>", options_->positional));

@@ -54,6 +54,7 @@ int dispatch(const Arguments& arguments) {
     std::cerr << usage();
     return kUsersMistake;
   }
+  if (name == "help" && arguments.size() == 2) return dispatch({arguments.back(), "--help"});
   if (name == "--help" || name == "-h" || name == "help") {
     std::cout << usage();
     return kDone;

@@ -11,6 +11,7 @@
 #include "app/command_line.h"
 #include "app/fill_masks.h"
 #include "app/several_runs.h"
+#include "formats/wording.h"
 
 namespace plugtune::app {
 namespace {
@@ -217,6 +218,7 @@ int predict_command(const Arguments& arguments) {
   std::ifstream file;
   if (!input.empty() && input != "-") {
     file.open(input);
+    if (!file && errno == ENOENT) throw Error(formats::not_found(input));
     if (!file) throw Error(fmt::format("{}: cannot be read: {}", input, std::strerror(errno)));
   }
   std::istream& in = file.is_open() ? file : std::cin;

@@ -39,7 +39,7 @@ void settle_split(Experiment& experiment, const SplitSizes& sizes) {
   if (split == "none" && experiment.eval.every.steps != train::Every::kNever) {
     experiment.problem("eval.every",
                        fmt::format("data set '{}' has neither validation nor test examples to evaluate on; "
-                                   "write every = \"never\"",
+                                   "give it some, or write every = \"never\"",
                                    experiment.data.plugin));
   }
 }

@@ -133,6 +133,10 @@ class Mistakes(PlugtuneTest):
         self.assertIn("runs/run", result.stderr)
         self.assertEqual(self.delta("runs/run"), before)
 
+    def test_a_file_of_texts_that_is_not_there(self):
+        self.succeed("train", self.experiment("run", length="steps = 1"))
+        self.fail_with(f"texts.txt: not found (working directory {self.folder})", "predict", "runs/run", "--input", "texts.txt")
+
     def test_a_text_that_is_not_utf8_names_row_and_byte(self):
         data = self.folder / "data"
         shutil.copytree(SOURCE / "datasets/nsmc/sample", data)

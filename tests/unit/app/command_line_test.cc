@@ -44,6 +44,10 @@ TEST_F(CommandLines, UnknownOptionsGetTheNearest) {
   EXPECT_EQ(mistake({"x.toml", "--ouptut", "a"}),
             "train: there is no option '--ouptut'; did you mean '--output'? see plugtune train --help");
 }
+TEST_F(CommandLines, SettingsThatAreNoOptionsAreShownTheirWay) {
+  EXPECT_EQ(mistake({"x.toml", "--epochs", "3"}),
+            "train: there is no option '--epochs'; settings are given as --set KEY=VALUE; see plugtune train --help");
+}
 TEST_F(CommandLines, OneExperimentIsEnough) {
   EXPECT_EQ(mistake({"x.toml", "y.toml"}), "train: takes one <experiment.toml>; see plugtune train --help");
 }
@@ -82,6 +86,15 @@ TEST(Program, UnknownCommandsGetTheNearest) {
   EXPECT_EQ(code, kUsersMistake);
   EXPECT_TRUE(errors.starts_with("plugtune: there is no command 'comapre'; did you mean 'compare'? commands: "))
       << errors;
+}
+
+TEST(Program, HelpWithACommandIsItsHelp) {
+  const auto [out, errors, code] = outcome({"help", "train"});
+  EXPECT_EQ(code, kDone);
+  EXPECT_EQ(out, std::get<0>(outcome({"train", "--help"})));
+  EXPECT_TRUE(std::get<0>(outcome({"help"})).starts_with("usage: plugtune <command>"));
+  EXPECT_TRUE(std::get<1>(outcome({"help", "trian"}))
+                  .starts_with("plugtune: there is no command 'trian'; did you mean 'train'?"));
 }
 
 TEST(Program, EveryCommandExplainsItselfWithAnExample) {

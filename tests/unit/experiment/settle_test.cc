@@ -41,7 +41,7 @@ TEST_F(Settle, WithoutEitherThereIsNothingToEvaluateOn) {
   const Experiment experiment = settled("", TaskKind::kClassification, {100, 0, 0});
   EXPECT_EQ(experiment.problems,
             std::vector<std::string>{"eval.every: data set 'reviews' has neither validation nor test examples to "
-                                     "evaluate on; write every = \"never\" (experiment.toml)"});
+                                     "evaluate on; give it some, or write every = \"never\" (experiment.toml)"});
   const Experiment never = settled("[eval]\nevery = 'never'\n", TaskKind::kClassification, {100, 0, 0});
   EXPECT_EQ(never.problems, std::vector<std::string>());
   EXPECT_EQ(never.eval_choices.split, "none");
