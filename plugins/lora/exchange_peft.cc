@@ -163,12 +163,20 @@ bool mean(const ConfigNode& settings, const std::vector<BertSite>& sites, const 
 ConfigNode targets_settings(const PeftModules& modules, const std::vector<BertSite>& sites,
                             const std::vector<BertSite>& chosen, int64_t layers) {
   ConfigNode settings{ConfigNode::Table{}};
-  settings.set("targets", array_of(targets_of(modules.targets, sites)));
+  const std::vector<std::string> targets = targets_of(modules.targets, sites);
+  settings.set("targets", array_of(targets));
   std::vector<std::string> kept;
   for (const int64_t layer : modules.layers)
     if (layer < layers) kept.push_back(std::to_string(layer));
   if (!kept.empty()) settings.set("layers", text_node(join(kept, ",")));
-  const std::vector<std::string> excluded = targets_of(modules.exclude, sites);
+  std::vector<std::string> excluded = targets_of(modules.exclude, sites);
+  // With layers nothing outside of them is meant there; here its target alone chooses it.
+  for (const BertSite& site : sites) {
+    const bool is_outside = !kept.empty() && site.info.layer < 0;
+    if (is_outside && Selector(targets).matches(site.info) && !Selector(excluded).matches(site.info) &&
+        !is_among(chosen, site.info))
+      excluded.emplace_back(role_name(site.info.role));
+  }
   if (!excluded.empty()) settings.set("exclude", array_of(excluded));
   if (mean(settings, sites, chosen)) return settings;
 

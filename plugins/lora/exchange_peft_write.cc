@@ -27,19 +27,31 @@ ModuleNames names_of(const std::vector<std::string>& targets) {
   return {.list = {}, .regex = targets.size() == 1 ? regex_of_target(targets.front()) : ""};
 }
 
+/// What is to be excluded there too: with layers nothing outside of them is chosen there, so that goes without saying.
+std::vector<std::string> excluded_there(const LoraDelta& delta) {
+  std::vector<std::string> targets;
+  for (const std::string& target : delta.settings.exclude.targets()) {
+    const Selector alone({target});
+    const bool is_in_a_layer = std::ranges::any_of(
+        delta.sites, [&](const BertSite& site) { return site.info.layer >= 0 && alone.matches(site.info); });
+    if (is_in_a_layer || delta.settings.layers.empty()) targets.push_back(target);
+  }
+  return targets;
+}
+
 /// In the words of the settings where they mean the same there, else every module by its name.
 PeftModules modules_of(const LoraDelta& delta, int64_t layers) {
   PeftModules modules;
   modules.targets = names_of(delta.settings.targets);
-  modules.exclude = names_of(delta.settings.exclude.targets());
+  const std::vector<std::string> excluded = excluded_there(delta);
+  modules.exclude = names_of(excluded);
   modules.layers = layers_of(delta, layers);
   const bool is_allowed = modules.layers.empty() || modules.targets.regex.empty();  // an expression cannot have layers
   const bool is_readable_there = is_readable(modules.targets.regex) && is_readable(modules.exclude.regex);
-  const bool is_same = !modules.targets.empty() && is_allowed && is_readable_there &&
-                       modules.exclude.empty() == delta.settings.exclude.targets().empty() &&
-                       std::ranges::all_of(delta.sites, [&](const BertSite& site) {
-                         return modules.choose(site.info) == is_chosen(delta, site.info);
-                       });
+  const bool is_same =
+      !modules.targets.empty() && is_allowed && is_readable_there && modules.exclude.empty() == excluded.empty() &&
+      std::ranges::all_of(
+          delta.sites, [&](const BertSite& site) { return modules.choose(site.info) == is_chosen(delta, site.info); });
   if (is_same) return modules;
   PeftModules by_name;
   by_name.targets.list = module_names(delta.chosen);

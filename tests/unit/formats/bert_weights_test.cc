@@ -214,7 +214,7 @@ TEST_F(Weights, ADirectoryWithoutWeightsSaysWhatItHas) {
   EXPECT_EQ(said(), needs + "it has config.json, tf_model.h5 (weights of TensorFlow, Flax and ONNX are not read)");
   EXPECT_EQ(error_of(scratch, [&] { read_bert_weights(scratch / "none", config); }), "SCRATCH/none: not found");
   fs::create_symlink("../../blobs/lost", scratch / "model.safetensors");
-  EXPECT_EQ(said(), "SCRATCH/model.safetensors: not found");
+  EXPECT_EQ(said(), "SCRATCH/model.safetensors: not found; it is a link to ../../blobs/lost, where nothing is");
 }
 
 TEST_F(Weights, ShardsAndTheirIndexMustAgree) {
