@@ -96,8 +96,8 @@ void check_stack(const std::vector<ForeignAdapter>& adapters, const std::string&
       const std::string kind = architecture(adapter);
       if (kind == "prompt_tuning" || has_invertible(adapter)) {
         throw Error(fmt::format(
-            "{}: of a stack AdapterHub's library uses the {} of the first adapter alone, and '{}' is not the first",
-            subject, kind == "prompt_tuning" ? "prompt" : "invertible adapter", adapter.name));
+            "{}: of a stack AdapterHub's library uses {} of the first adapter alone, and '{}' is not the first",
+            subject, kind == "prompt_tuning" ? "the prompt" : "the invertible adapter", adapter.name));
       }
       for (size_t below = 0; below < layers[above].first; ++below)
         check_linear(adapters[below], adapter, subject);

@@ -4,6 +4,7 @@
 #include <torch/nn/functional.h>
 
 #include <algorithm>
+#include <stdexcept>
 
 namespace plugtune::model {
 
@@ -24,7 +25,7 @@ Tensor task_loss(TaskKind kind, const Tensor& logits, const Tensor& targets, int
                          F::MSELossFuncOptions().reduction(torch::kSum)) *
              share;
   }
-  TORCH_CHECK(false, "task_loss: unknown task");
+  throw std::logic_error("task_loss: unknown task");
 }
 
 }  // namespace plugtune::model
