@@ -134,8 +134,9 @@ ExchangeBase exchange_base(const Session& session) {
 bool is_of_head(const Session& session, const std::string& delta_key) {
   if (model::is_head_parameter(delta_key)) return true;
   const auto& trained = session.model().trained_base();
-  return delta_key.starts_with("pooler.dense.") && trained.contains("pooler.dense.weight") &&
-         trained.contains("pooler.dense.bias") && session.experiment.task.train_pooler != experiment::TrainPooler::kNo;
+  const bool is_pooler = delta_key == "pooler.dense.weight" || delta_key == "pooler.dense.bias";  // no patch of it
+  return is_pooler && trained.contains("pooler.dense.weight") && trained.contains("pooler.dense.bias") &&
+         session.experiment.task.train_pooler != experiment::TrainPooler::kNo;
 }
 
 ImportedRun import_foreign(const ImportOptions& options, const plugin::SearchPath& search) {
@@ -273,6 +274,18 @@ std::vector<ForeignAdapter> compose(const Session& session, const std::string& f
   return adapters;
 }
 
+/// peft saves what trains whole in `modules_to_save`, and then its methods leave that module alone.
+void refuse_tuned_head(const Session& session, const exchange::ForeignFiles& files) {
+  if (!files.head.contains("pooler.dense.weight")) return;
+  for (const auto& [tensor, value] : files.adapters.front().tensors) {
+    if (!tensor.starts_with("pooler.dense.")) continue;
+    throw Error(fmt::format(
+        "{}: its pooler trains whole, with the head, and is a target of its strategy too; peft saves one of "
+        "both: train with task.train_pooler = \"no\" or without that target, or merge",
+        session.experiment.run.name));
+  }
+}
+
 }  // namespace
 
 exchange::ForeignFiles export_foreign(const Session& session, const std::string& format, const std::string& name,
@@ -288,6 +301,7 @@ exchange::ForeignFiles export_foreign(const Session& session, const std::string&
   for (const auto& [key, tensor] : train::collect_delta(session.model()))
     (is_of_head(session, key) ? files.head : delta).emplace(key, tensor.detach());
   files.adapters = compose(session, format, delta, name);
+  if (format == "peft") refuse_tuned_head(session, files);
   for (const ForeignAdapter& adapter : files.adapters)
     files.notes.insert(files.notes.end(), adapter.notes.begin(), adapter.notes.end());
   if (session.task.kind == TaskKind::kText) leave_head_out(session, files);

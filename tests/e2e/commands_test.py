@@ -47,6 +47,16 @@ class Commands(PlugtuneTest):
             for x, y in zip(one["logits"], other["logits"]):
                 self.assertAlmostEqual(x, y, places=4)
 
+    def test_a_pooler_that_trains_whole_and_under_lora_does_not_fit_into_peft(self):
+        both = LORA + 'targets = ["query", "pooler"]\n'
+        self.succeed("train", self.experiment("both", strategy=both, length="steps = 2"), "--set", "task.train_pooler=yes")
+        self.fail_with("both: its pooler trains whole, with the head, and is a target of its strategy too; peft saves one of "
+                       'both: train with task.train_pooler = "no" or without that target, or merge',
+                       "export", "runs/both", "--format", "peft", "--output", "none")
+        self.succeed("train", self.experiment("one", strategy=both, length="steps = 2"), "--set", "task.train_pooler=no")
+        self.succeed("export", "runs/one", "--format", "peft", "--output", "adapter")
+        self.succeed("import", "adapter", "--output", "runs/back")
+
     def test_adapter_fusion_of_three_adapters_trained_on_different_data(self):
         for index, factor in enumerate((4, 8, 16)):
             self.succeed("train", self.experiment(f"member{index}", strategy=ADAPTER.format(factor=factor)),
