@@ -47,7 +47,7 @@ class PLUGTUNE_API Model {
   virtual JunctionSite& junction(Role role, int64_t layer) = 0;
   virtual HeadSite& head() = 0;
 
-  /// Every linear site, in forward order: query .. ffn_down of each layer, then the head's pooler and classifier.
+  /// Every linear site, in forward order: query .. ffn_down of each layer, then the head's: pooler and classifier, or transform and decoder.
   virtual const std::vector<LinearSite*>& all_linear() = 0;
   virtual const std::vector<JunctionSite*>& all_junctions() = 0;
 
