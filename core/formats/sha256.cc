@@ -117,6 +117,7 @@ void sha256_blocks_instructions(uint32_t state[8], const uint8_t* data, size_t b
 }  // namespace detail
 
 void Sha256::update(const void* data, size_t bytes) {
+  if (bytes == 0) return;  // an empty tensor has no address
   const auto* from = static_cast<const uint8_t*>(data);
   total_bytes_ += bytes;
   if (pending_bytes_ > 0) {
