@@ -30,11 +30,6 @@ struct Member {
   const std::string& strategy() const { return info.strategies.front().name; }
 };
 
-bool is_head_key(const std::string& key, bool trains_pooler) {
-  const bool is_pooler = key == "pooler.dense.weight" || key == "pooler.dense.bias";
-  return model::is_head_parameter(key) || (is_pooler && trains_pooler);
-}
-
 Member open_member(const std::string& path) {
   const experiment::RunPaths paths = experiment::finished_run(path);
   Member member{path, experiment::read_experiment(paths.experiment()), {}, {}, {}};

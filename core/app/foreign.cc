@@ -131,12 +131,15 @@ ExchangeBase exchange_base(const Session& session) {
           }};
 }
 
+bool is_head_key(const std::string& key, bool trains_pooler) {
+  const bool is_pooler = key == "pooler.dense.weight" || key == "pooler.dense.bias";
+  return model::is_head_parameter(key) || (is_pooler && trains_pooler);
+}
+
 bool is_of_head(const Session& session, const std::string& delta_key) {
-  if (model::is_head_parameter(delta_key)) return true;
   const auto& trained = session.model().trained_base();
-  const bool is_pooler = delta_key == "pooler.dense.weight" || delta_key == "pooler.dense.bias";  // no patch of it
-  return is_pooler && trained.contains("pooler.dense.weight") && trained.contains("pooler.dense.bias") &&
-         session.experiment.task.train_pooler != experiment::TrainPooler::kNo;
+  return is_head_key(delta_key, trained.contains("pooler.dense.weight") && trained.contains("pooler.dense.bias") &&
+                                    session.experiment.task.train_pooler != experiment::TrainPooler::kNo);
 }
 
 ImportedRun import_foreign(const ImportOptions& options, const plugin::SearchPath& search) {

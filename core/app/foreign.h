@@ -26,6 +26,8 @@ struct ImportedRun {
 /// Throws Error when anything in the directory cannot be taken over exactly; nothing has been written then.
 ImportedRun import_foreign(const ImportOptions& options, const plugin::SearchPath& search);
 
+/// Whether a delta key is the head's: the classifier's or the masked-LM head's, and the pooler's where it trains with them.
+bool is_head_key(const std::string& key, bool trains_pooler);
 /// Whether a tensor of the delta is the head's: the classifier, and a pooler that trains as a whole.
 bool is_of_head(const Session& session, const std::string& delta_key);
 

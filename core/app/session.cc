@@ -165,6 +165,14 @@ DeltaInfo Session::delta_info() const {
   return info;
 }
 
+void check_base_of_start(const Session& session, const std::string& subject, const std::string& run,
+                         const DeltaInfo& info) {
+  if (session.opened.fingerprint == info.base_fingerprint) return;
+  throw Error(fmt::format(
+      "{}{} was trained on another base: its delta belongs to fingerprint {:.12} ({}), {} has {:.12}", subject, run,
+      info.base_fingerprint, info.base_path, session.experiment.model.path, session.opened.fingerprint));
+}
+
 /// What training starts from: the delta of the run that run.from names. Its strategies where the experiment names none.
 DeltaInfo open_start(Session& session) {
   Experiment& file = session.experiment;
@@ -177,12 +185,7 @@ DeltaInfo open_start(Session& session) {
     throw Error(fmt::format("run.from: {} was trained with labels {}, the data set has {}", file.run.from,
                             join(info.labels), join(session.task.labels)));
   }
-  if (session.opened.fingerprint != info.base_fingerprint) {
-    throw Error(
-        fmt::format("run.from: {} was trained on another base: its delta belongs to fingerprint {:.12} ({}), "
-                    "{} has {:.12}",
-                    file.run.from, info.base_fingerprint, info.base_path, file.model.path, session.opened.fingerprint));
-  }
+  check_base_of_start(session, "run.from: ", file.run.from, info);
   if (info.head_pooler && file.task.train_pooler == experiment::TrainPooler::kAuto)
     file.task.train_pooler = experiment::TrainPooler::kYes;
   if (file.strategies.empty()) {

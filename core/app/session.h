@@ -72,6 +72,11 @@ void attach_strategies(Session& session, const experiment::DeltaInfo& info);
 /// and what training changed.
 void load_values(Session& session, const std::string& run);
 
+/// Throws Error when `run`, which training is to go on from, belongs to another base than the session's.
+/// @param subject  in front of the message: "run.from: ", or ""
+void check_base_of_start(const Session& session, const std::string& subject, const std::string& run,
+                         const experiment::DeltaInfo& info);
+
 /// Opens the data set: that of the session's experiment, or "plugin:path".
 void open_data(Session& session, const std::string& other = "");
 

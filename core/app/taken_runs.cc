@@ -53,11 +53,7 @@ TakenRun take_finished_run(const Session& session, const std::string& run) {
   const experiment::RunPaths paths = experiment::finished_run(run);
   const DeltaInfo info = experiment::read_delta_info(paths.delta_info());
   // Without a fingerprint the base was not opened: `plugtune config`, or it cannot be, which is told already.
-  if (!session.opened.fingerprint.empty() && info.base_fingerprint != session.opened.fingerprint) {
-    throw Error(
-        fmt::format("{} was trained on another base: its delta belongs to fingerprint {:.12} ({}), {} has {:.12}", run,
-                    info.base_fingerprint, info.base_path, session.experiment.model.path, session.opened.fingerprint));
-  }
+  if (!session.opened.fingerprint.empty()) check_base_of_start(session, "", run, info);
   TakenRun taken{{run, info.run, info.strategies, {}, info.sources}};
   taken.tensors = formats::SafetensorsFile::open(paths.delta_tensors()).tensors();
   for (const auto& [key, tensor] : taken.tensors)

@@ -31,8 +31,8 @@ struct Preset {
   std::string inv_adapter{};
 };
 
-const std::vector<Preset>& presets() {
-  static const std::vector<Preset> list = {
+std::vector<Preset> all_presets() {
+  std::vector<Preset> list = {
       {{"pfeiffer", "seq_bn"}, false, true, true, true, true, false, "relu", 16, "bert", 1.0, 0.0},
       {{"houlsby", "double_seq_bn"}, true, true, false, true, true, false, "swish", 16, "bert", 1.0, 0.0},
       {{"parallel", "par_bn"}, false, true, false, true, true, true, "relu", 2, "mam", 4.0, 0.0},
@@ -40,35 +40,19 @@ const std::vector<Preset>& presets() {
       {{"adapter_plus"}, false, true, true, false, false, false, "gelu", 96, "houlsby", "channel", 0.1},
       {{"compacter"}, true, true, false, true, true, false, "gelu", 32, "bert", 1.0, 0.0, true},
       {{"compacter++"}, false, true, true, true, true, false, "gelu", 32, "bert", 1.0, 0.0, true},
-      {{"pfeiffer+inv", "seq_bn_inv"},
-       false,
-       true,
-       true,
-       true,
-       true,
-       false,
-       "relu",
-       16,
-       "bert",
-       1.0,
-       0.0,
-       false,
-       kNice},
-      {{"houlsby+inv", "double_seq_bn_inv"},
-       true,
-       true,
-       false,
-       true,
-       true,
-       false,
-       "swish",
-       16,
-       "bert",
-       1.0,
-       0.0,
-       false,
-       kNice},
   };
+  // The language adapters of MAD-X: each of the first two with an invertible layer.
+  for (const size_t base : {0, 1}) {
+    Preset with_layer = list[base];
+    with_layer.names = {with_layer.names[0] + "+inv", with_layer.names[1] + "_inv"};
+    with_layer.inv_adapter = kNice;
+    list.push_back(std::move(with_layer));
+  }
+  return list;
+}
+
+const std::vector<Preset>& presets() {
+  static const std::vector<Preset> list = all_presets();
   return list;
 }
 
