@@ -80,6 +80,8 @@ std::vector<ForeignAdapter> read_single(const fs::path& directory, ForeignFiles&
                            encoder_tensors(file, !described.version.starts_with(kModern)),
                            {},
                            {}};
+    if (string_of(described.json, "type", described.subject, "") == "text_lang")
+      check_language_adapter(adapter, file.path);
     adapter.config.set("version", {described.version});
     adapters.push_back(std::move(adapter));
   }

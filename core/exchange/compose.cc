@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <map>
 #include <set>
 
@@ -13,6 +14,7 @@ namespace plugtune::exchange {
 namespace {
 
 constexpr const char* kInvertible = "invertible_adapters.";
+constexpr std::array kInvertibleFields = {"inv_adapter", "invertible_adapter"};  // the second: adapter-transformers 1
 
 /// "" for a bottleneck, which has no such field.
 std::string architecture(const ForeignAdapter& adapter) {
@@ -119,6 +121,21 @@ void check_names(const std::vector<ForeignAdapter>& adapters, const std::string&
   }
 }
 
+void check_language_adapter(const ForeignAdapter& adapter, const std::string& subject) {
+  if (has_invertible(adapter)) return;
+  for (const char* key : kInvertibleFields) {
+    const ConfigNode* field = adapter.config.find(key);
+    if (field == nullptr) continue;
+    const bool is_table = std::holds_alternative<ConfigNode::Table>(field->value);
+    const std::string kind = is_table ? text_at(*field, "block_type") : text_at(adapter.config, key);
+    if (kind.empty()) continue;
+    throw Error(fmt::format(
+        "{}: '{}' is a language adapter with an invertible adapter ('{}'), and none of its tensors is of that "
+        "(invertible_lang_adapters...); without it the adapter computes something else",
+        subject, adapter.name, kind));
+  }
+}
+
 void drop_unused_invertible(std::vector<ForeignAdapter>& adapters) {
   const std::vector<Layer> layers = layers_of(adapters);
   for (size_t i = layers.empty() ? 0 : layers.front().count; i < adapters.size(); ++i) {
@@ -126,8 +143,7 @@ void drop_unused_invertible(std::vector<ForeignAdapter>& adapters) {
     if (!has_invertible(adapter)) continue;
     std::erase_if(adapter.tensors, [](const auto& entry) { return entry.first.starts_with(kInvertible); });
     std::erase_if(std::get<ConfigNode::Table>(adapter.config.value), [](const auto& entry) {
-      const std::string& key = entry.first;  // the last: adapter-transformers 1
-      return key == "inv_adapter" || key == "inv_adapter_reduction_factor" || key == "invertible_adapter";
+      return entry.first == "inv_adapter_reduction_factor" || std::ranges::count(kInvertibleFields, entry.first) > 0;
     });
     adapter.notes.push_back(fmt::format(
         "the invertible adapter of '{}' is left out: AdapterHub's library uses that of the first adapter of a "

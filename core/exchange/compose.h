@@ -32,6 +32,10 @@ void check_stack(const std::vector<ForeignAdapter>& adapters, const std::string&
 /// Throws Error when two of the directories that a set-up of these has would have one name.
 void check_names(const std::vector<ForeignAdapter>& adapters, const std::string& run);
 
+/// Throws Error when a language adapter of adapter-transformers 1-2 names an invertible adapter and its file holds none. (A task
+/// adapter of that time names that of its language without having it.)
+void check_language_adapter(const ForeignAdapter& adapter, const std::string& subject);
+
 /// Of a stack the library uses the invertible adapter of the first adapter alone. Takes the others' out, with a note in each.
 void drop_unused_invertible(std::vector<ForeignAdapter>& adapters);
 

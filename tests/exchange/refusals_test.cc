@@ -8,6 +8,7 @@
 #include "app/commands.h"
 #include "exchange/support.h"
 #include "formats/safetensors.h"
+#include "formats/torch_pickle.h"
 #include "support/temp_folder.h"
 
 namespace plugtune::app {
@@ -202,6 +203,14 @@ std::vector<Refusal> refusals() {
       {"HeadOfOtherName", hub,
        [](const fs::path& d) { edit_json(d / "head_config.json", [](json& c) { c["name"] = "other"; }); },
        "DIR/model_head.safetensors: tensor 'heads.golden.1.bias' is not part of head 'other'"},
+      {"LanguageAdapterWithoutItsInvertibleOne", "adapter_legacy_lang/import_only",
+       [](const fs::path& d) {
+         formats::NamedTensors tensors = formats::read_torch_file(d / "pytorch_adapter.bin");
+         std::erase_if(tensors, [](const auto& e) { return e.first.starts_with("bert.invertible_lang_adapters."); });
+         formats::write_torch_file(d / "pytorch_adapter.bin", tensors);
+       },
+       "DIR/pytorch_adapter.bin: 'golden' is a language adapter with an invertible adapter ('nice'), and none of its "
+       "tensors is of that (invertible_lang_adapters...); without it the adapter computes something else"},
       {"MemberMissing", fusion, [](const fs::path& d) { fs::remove_all(d / "b"); },
        "DIR/a,b: member 'b' is not there; expected adapter_config.json in DIR/a,b/b or beside it"},
       {"MemberOutside", fusion,
