@@ -46,8 +46,12 @@ Json parse(const std::filesystem::path& file, const std::string& text, Vocabular
       throw Error(fmt::format("{}: model.vocab: the id of '{}' must be an integer between 0 and {}, got {}",
                               file.string(), token, Vocabulary::kMaxId, parsed.dump()));
     }
+    const auto id = parsed.get<int64_t>();
+    if (vocabulary.has(id) && vocabulary.token(id) != token)
+      throw Error(fmt::format("{}: model.vocab: '{}' and '{}' have the same id, {}", file.string(),
+                              vocabulary.token(id), token, id));
     const size_t before = vocabulary.tokens();
-    vocabulary.add(token, parsed.get<int64_t>());
+    vocabulary.add(token, id);
     if (vocabulary.tokens() == before) throw rules.twice(token);
     return false;
   };

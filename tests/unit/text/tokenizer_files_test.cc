@@ -228,6 +228,8 @@ TEST(TokenizerFiles, OtherKindsAreRefusedByName) {
             ": model: max_input_chars_per_word must be an integer between 1 and 1000000, got 0");
   EXPECT_EQ(error([](Json& json) { json["model"]["vocab"]["a"] = -1; }),
             ": model.vocab: the id of 'a' must be an integer between 0 and 16777215, got -1");
+  EXPECT_EQ(error([](Json& json) { json["model"]["vocab"]["zz"] = json["model"]["vocab"]["a"]; }),
+            ": model.vocab: 'a' and 'zz' have the same id, 5");
   EXPECT_EQ(error([](Json& json) { json["added_tokens"][0].erase("content"); }),
             ": added_tokens: must have a content and an id, got {\"id\":3,\"normalized\":false,\"special\":true}");
   EXPECT_EQ(error([](Json& json) { json["model"]["vocab"].erase("[CLS]"); }),
