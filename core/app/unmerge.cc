@@ -40,8 +40,9 @@ int unmerge_command(const Arguments& arguments) {
   const experiment::MergeBase base = experiment::read_base_of_merged(merged, record);
   write_base(base, output);
   std::cout << fmt::format(
-      "{}: written; {} tensors of {}, fingerprint {}, bit for bit\nrun {} ({}) had been merged into it\n", output.string(),
-      base.tensors.size(), record.base_path, record.base_fingerprint, record.run, join(record.strategies));
+      "{}: written; {} tensors of {}, fingerprint {}, bit for bit\nrun {} ({}) had been merged into it\n",
+      output.string(), base.tensors.size(), record.base_path, record.base_fingerprint, record.run,
+      join(record.strategies));
   return kDone;
 }
 

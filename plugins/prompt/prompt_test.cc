@@ -154,7 +154,8 @@ TEST(Prompt, RefusesToWriteWhatALibraryCannotSay) {
       error_of_writing(words, fresh_delta(words), "adapterhub"),
       "prompt: AdapterHub's library puts it behind the embeddings' LayerNorm, and this one was trained in front of the "
       "word vectors (place = \"words\"); export to peft, or train with place = \"embeddings\"");
-  EXPECT_EQ(error_of_writing(words, {}, "peft"), "the delta has no tensor 'embeddings.prompt.vectors', as its settings say; it is damaged");
+  EXPECT_EQ(error_of_writing(words, {}, "peft"),
+            "the delta has no tensor 'embeddings.prompt.vectors', as its settings say; it is damaged");
 }
 
 }  // namespace

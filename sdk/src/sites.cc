@@ -11,9 +11,10 @@ namespace plugtune {
 inline namespace v1 {
 
 const char* role_name(Role role) noexcept {
-  static constexpr const char* kNames[] = {"",          "query",          "key",    "value",      "attention_output",
-                                           "ffn_up",    "ffn_down",       "pooler", "classifier", "after_attention",
-                                           "after_ffn", "word_embeddings", "transform", "decoder"};
+  static constexpr const char* kNames[] = {
+      "",          "query",           "key",       "value",      "attention_output",
+      "ffn_up",    "ffn_down",        "pooler",    "classifier", "after_attention",
+      "after_ffn", "word_embeddings", "transform", "decoder"};
   return kNames[static_cast<int32_t>(role)];
 }
 
@@ -37,7 +38,8 @@ template <class In>
 Site<In>::~Site() = default;
 
 PatchError::PatchError(std::string patch, const std::string& text)
-    : std::runtime_error(patch + ": " + text), patch_(std::move(patch)) {}
+    : std::runtime_error(patch + ": " + text),
+      patch_(std::move(patch)) {}
 PatchError::~PatchError() = default;
 
 template <class In>

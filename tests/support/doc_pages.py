@@ -55,8 +55,9 @@ def normal(text):
     if BUILD.is_relative_to(SOURCE):
         text = text.replace(str(BUILD.relative_to(SOURCE)), "build/release")
     text = re.sub(r"sdk_hash=\w+", "sdk_hash=HASH", text)
+    text = re.sub(r"sanitizer=\w+", "sanitizer=none", text)
     text = re.sub(r"fingerprint [0-9a-f]{12,}", "fingerprint FINGERPRINT", text)
-    text = re.sub(r"\d+(\.\d+)?(e[-+]\d+)?", "#", text)
+    text = re.sub(r"\d+(,\d{3})*(\.\d+)?(e[-+]\d+)?", "#", text)
     return [re.sub(r" +", " ", line).strip() for line in text.strip().split("\n")]
 
 

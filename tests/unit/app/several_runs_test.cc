@@ -47,7 +47,7 @@ class SeveralRunsTest : public ::testing::Test {
     return errors;
   }
   static void import_run(const std::string& golden, const std::string& name, const std::string& labels = "bad,so,good",
-                     const std::string& base = kGolden + "tiny") {
+                         const std::string& base = kGolden + "tiny") {
     printed({"import", kGolden + golden, "--model", base, "--labels", labels, "--output", name});
   }
   static std::vector<std::string> lines(const std::string& text) {
@@ -89,13 +89,15 @@ TEST_F(SeveralRunsTest, TheAverageIsTheMeanOfTheProbabilities) {
   import_run("adapter_pfeiffer/adapterhub", "adapter");
   folder().write("texts.txt", "a b c\nd e\n");
   const auto each = lines(printed({"predict", "lora", "adapter", "--input", "texts.txt", "--format", "jsonl"}));
-  const auto mean = lines(printed({"predict", "lora", "adapter", "--average", "--input", "texts.txt", "--format", "jsonl"}));
+  const auto mean =
+      lines(printed({"predict", "lora", "adapter", "--average", "--input", "texts.txt", "--format", "jsonl"}));
   ASSERT_EQ(mean.size(), 2U);
   for (size_t i = 0; i < 2; ++i) {
     const json answers = json::parse(each[i]);
     for (size_t k = 0; k < 3; ++k) {
-      const double expected = (answers["lora"]["probabilities"][k].get<double>() +
-                               answers["adapter"]["probabilities"][k].get<double>()) / 2;
+      const double expected =
+          (answers["lora"]["probabilities"][k].get<double>() + answers["adapter"]["probabilities"][k].get<double>()) /
+          2;
       EXPECT_NEAR(json::parse(mean[i])["probabilities"][k].get<double>(), expected, 1e-6);
     }
   }
@@ -129,7 +131,8 @@ TEST_F(SeveralRunsTest, EachLineGoesToTheRunThatItNames) {
     for (size_t i = 0; i < order.size(); ++i) {
       if (order[i] != name) continue;
       for (size_t k = 0; k < 3; ++k) {
-        EXPECT_NEAR(json::parse(answers[i])["logits"][k].get<double>(), json::parse(alone[i])["logits"][k].get<double>(), 1e-5)
+        EXPECT_NEAR(json::parse(answers[i])["logits"][k].get<double>(),
+                    json::parse(alone[i])["logits"][k].get<double>(), 1e-5)
             << name << ", line " << i;
       }
     }
@@ -141,12 +144,17 @@ TEST_F(SeveralRunsTest, EvalHasARowForEachRunAndOneForTheirMean) {
   import_run("adapter_pfeiffer/adapterhub", "adapter");
   std::string table = "text,label\n";
   for (int i = 0; i < 30; ++i)
-    table += std::string(1, static_cast<char>('a' + i % 20)) + " b," + (i % 3 == 0 ? "bad" : i % 3 == 1 ? "good" : "so") + "\n";
+    table += std::string(1, static_cast<char>('a' + i % 20)) + " b," +
+             (i % 3 == 0   ? "bad"
+              : i % 3 == 1 ? "good"
+                           : "so") +
+             "\n";
   folder().write("data.csv", table);
   // A table's labels are in the order of the alphabet.
   import_run("lora_qv/peft", "one", "bad,good,so");
   import_run("adapter_pfeiffer/adapterhub", "two", "bad,good,so");
-  const json rows = json::parse(printed({"eval", "one", "two", "--average", "--json", "--data", "table:data.csv", "--split", "train"}));
+  const json rows = json::parse(
+      printed({"eval", "one", "two", "--average", "--json", "--data", "table:data.csv", "--split", "train"}));
   ASSERT_EQ(rows.size(), 3U);
   EXPECT_EQ(rows[0]["run"], "one");
   EXPECT_EQ(rows[2]["run"], "average");
@@ -163,9 +171,10 @@ TEST_F(SeveralRunsTest, EvalHasARowForEachRunAndOneForTheirMean) {
 TEST_F(SeveralRunsTest, RunsOfAnotherBaseOrOtherLabelsAreRefused) {
   import_run("lora_qv/peft", "lora");
   import_run("lora_qv/peft", "other", "x,y,z");
-  EXPECT_EQ(refusal({"predict", "lora", "other"}),
-            "other: answers classification (x, y, z), lora answers classification (bad, so, good); only runs with the same "
-            "labels can be used together\n");
+  EXPECT_EQ(
+      refusal({"predict", "lora", "other"}),
+      "other: answers classification (x, y, z), lora answers classification (bad, so, good); only runs with the same "
+      "labels can be used together\n");
   EXPECT_EQ(refusal({"predict", "lora", "lora"}), "lora: is named twice\n");
   EXPECT_EQ(refusal({"predict", "lora", "--average", "--by-line"}),
             "predict: --average and --by-line exclude each other: a line has either all runs or its own\n");
@@ -176,7 +185,8 @@ TEST_F(SeveralRunsTest, RunsOfAnotherBaseOrOtherLabelsAreRefused) {
   EXPECT_EQ(refusal({"predict", "lora", "elsewhere"}),
             "elsewhere: was trained on another base than lora: merged with fingerprint " +
                 two.sessions.front().opened.fingerprint.substr(0, 12) + ", not " + kGolden + "tiny with " +
-                one.sessions.front().opened.fingerprint.substr(0, 12) + "; only runs of one base can be used together\n");
+                one.sessions.front().opened.fingerprint.substr(0, 12) +
+                "; only runs of one base can be used together\n");
 }
 
 TEST_F(SeveralRunsTest, LinesMustNameARun) {
@@ -198,8 +208,10 @@ TEST_F(SeveralRunsTest, ARunThatTrainedTheBaseIsSwitchedToButSharesNoBatch) {
   for (size_t i = 0; i < 2; ++i)
     EXPECT_EQ(json::parse(each[i])["lora"], json::parse(alone[i]));
   EXPECT_EQ(refusal({"predict", "lora", "biased", "--by-line", "--input", "texts.txt"}),
-            "biased: trained weights of the base itself (embeddings.LayerNorm.bias, encoder.layer.{0-1}.attention.output.LayerNorm."
-            "bias, encoder.layer.{0-1}.attention.output.dense.bias, ...), which rows of other runs cannot pass through; leave it "
+            "biased: trained weights of the base itself (embeddings.LayerNorm.bias, "
+            "encoder.layer.{0-1}.attention.output.LayerNorm."
+            "bias, encoder.layer.{0-1}.attention.output.dense.bias, ...), which rows of other runs cannot pass "
+            "through; leave it "
             "out, or predict without --by-line\n");
 }
 

@@ -67,8 +67,8 @@ class Runs {
       origin.open_run = member;
     }
     std::vector<plugin::LoadedStrategy> strategies;
-    strategies.push_back(plugin::load(plugin::Kind::kStrategy, method.plugin, search)
-                             .create_strategy(ConfigView(settings, origin)));
+    strategies.push_back(
+        plugin::load(plugin::Kind::kStrategy, method.plugin, search).create_strategy(ConfigView(settings, origin)));
     methods_.emplace_back(std::move(strategies));
     methods_.back().apply(*model_);
     std::vector<std::string> own(model_->trained_base().begin(), model_->trained_base().end());
@@ -108,7 +108,9 @@ Input cut(const Input& all, int64_t begin, int64_t end) {
   std::vector<int64_t> lengths;
   for (int64_t b = begin; b < end; ++b)
     lengths.push_back(all.layout.length(b));
-  const auto rows = [&](const Tensor& tensor) { return tensor.slice(0, all.layout.offset(begin), all.layout.offset(end)); };
+  const auto rows = [&](const Tensor& tensor) {
+    return tensor.slice(0, all.layout.offset(begin), all.layout.offset(end));
+  };
   return {rows(all.ids), rows(all.types), rows(all.positions), Layout(lengths)};
 }
 
@@ -204,8 +206,8 @@ TEST(SharedBase, RunsThatTrainTheBaseKeepOutOfMixedBatches) {
 TEST(SharedBase, AFailingPatchIsKnownByItsRun) {
   Runs runs({{"lora", {}}, {"prompt", {{"place", "words"}}}});
   const Layout layout({60, 60});
-  const Input input{torch::randint(100, {120}), torch::zeros({120}, torch::kInt64), torch::cat({torch::arange(60), torch::arange(60)}),
-                    layout};
+  const Input input{torch::randint(100, {120}), torch::zeros({120}, torch::kInt64),
+                    torch::cat({torch::arange(60), torch::arange(60)}), layout};
   EXPECT_THROW(runs.base().forward(input, {{0, 1}, {1, 1}}), PatchError);
   EXPECT_EQ(runs.base().failed_run(), 1U);
 }

@@ -39,7 +39,8 @@ TEST(Metrics, OfMaskedLmAreOverTheChosenTokens) {
 }
 
 TEST(Metrics, EqualScikitLearnAndScipy) {
-  for (const auto& entry : golden()["cases"]) {
+  const auto all = golden();
+  for (const auto& entry : all["cases"]) {
     const std::string task = entry["task"];
     const TaskKind kind = task == "classification" ? TaskKind::kClassification
                           : task == "multi-label"  ? TaskKind::kMultiLabel
@@ -79,7 +80,8 @@ TEST(Metrics, AnUnknownNameIsAnsweredWithTheNamesThereAre) {
 }
 
 TEST(Schedule, FactorsEqualTransformers) {
-  for (const auto& entry : golden()["schedules"]) {
+  const auto all = golden();
+  for (const auto& entry : all["schedules"]) {
     const std::string name = entry["schedule"];
     const ScheduleKind kind = name == "linear"   ? ScheduleKind::kLinear
                               : name == "cosine" ? ScheduleKind::kCosine
