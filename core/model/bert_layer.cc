@@ -3,11 +3,14 @@
 
 #include <torch/nn/functional.h>
 
+#include <array>
+
 #include "kernels/activation.h"
 #include "kernels/attention.h"
 #include "kernels/dropout.h"
 #include "kernels/embedding.h"
 #include "kernels/junction.h"
+#include "kernels/linear.h"
 #include "plugtune/error.h"
 
 namespace plugtune::model {
@@ -16,15 +19,19 @@ namespace {
 std::string layer_path(int64_t layer) { return "encoder.layer." + std::to_string(layer); }
 
 std::shared_ptr<LinearSite> linear_site(const std::string& path, Role role, int64_t layer, int64_t in, int64_t out) {
-  return std::make_shared<LinearSite>(SiteInfo{path, role, layer}, in, out);
+  return std::make_shared<BertLinear>(SiteInfo{path, role, layer}, in, out);
 }
 
 }  // namespace
 
+Tensor BertLinear::base(const Tensor& x) {
+  return x.dim() == 2 ? kernels::linear(x, weight, bias) : torch::linear(x, weight, bias);
+}
+
 Tensor activated(LinearSite& linear, const Tensor& x, const std::string& activation) {
   if (activation == "gelu") {
     // Bare, the bias is added inside the activation's pass.
-    return linear.bare() ? kernels::bias_gelu(torch::linear(x, linear.weight), linear.bias)
+    return linear.bare() ? kernels::bias_gelu(kernels::linear(x, linear.weight, {}), linear.bias)
                          : kernels::gelu(linear.forward(x));
   }
   const Tensor product = linear.forward(x);
@@ -91,11 +98,21 @@ BertLayer::BertLayer(const BertOptions& options, int64_t layer)
       std::make_shared<BertJunction>(SiteInfo{path + ".output.LayerNorm", Role::kAfterFfn, layer}, options));
 }
 
-Tensor BertLayer::compute(const Tensor& h_queries, const Layout& queries, const LayerIn& keys) {
+AttentionIn BertLayer::attention_input(const Tensor& h_queries, const Layout& queries, const LayerIn& keys) {
+  LinearSite &query = *attention->query, &key = *attention->key, &value = *attention->value;
+  if (h_queries.is_same(keys.h) && query.bare() && key.bare() && value.bare()) {
+    const std::array<kernels::Projection, 3> projections = {
+        {{query.weight, query.bias}, {key.weight, key.bias}, {value.weight, value.bias}}};
+    const auto [q, k, v] = kernels::split_qkv(kernels::linear(h_queries, projections), heads_);
+    return {q, k, v, queries, keys.layout};
+  }
   const auto split_heads = [&](const Tensor& rows) { return rows.view({rows.size(0), heads_, head_size_}); };
-  const Tensor context = attention->forward({split_heads(attention->query->forward(h_queries)),
-                                             split_heads(attention->key->forward(keys.h)),
-                                             split_heads(attention->value->forward(keys.h)), queries, keys.layout});
+  return {split_heads(query.forward(h_queries)), split_heads(key.forward(keys.h)), split_heads(value.forward(keys.h)),
+          queries, keys.layout};
+}
+
+Tensor BertLayer::compute(const Tensor& h_queries, const Layout& queries, const LayerIn& keys) {
+  const Tensor context = attention->forward(attention_input(h_queries, queries, keys));
   const Tensor attended = after_attention->close(
       attention_output->forward(context.reshape({context.size(0), heads_ * head_size_})), h_queries, queries);
   return after_ffn->close(ffn_down->forward(activated(*ffn_up, attended, activation_)), attended, queries);

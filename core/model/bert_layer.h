@@ -12,6 +12,15 @@ namespace plugtune::model {
 /// A module that is only a name on the way to others ("attention", "output").
 class Container final : public torch::nn::Module {};
 
+/// A linear layer of the pretrained model.
+class BertLinear final : public LinearSite {
+ public:
+  using LinearSite::LinearSite;
+
+ protected:
+  Tensor base(const Tensor& x) override;
+};
+
 /// config.json's hidden_act of linear(x).
 Tensor activated(LinearSite& linear, const Tensor& x, const std::string& activation);
 
@@ -54,6 +63,7 @@ class BertLayer final : public LayerSite {
   Tensor base(const LayerIn& in) override;
 
  private:
+  AttentionIn attention_input(const Tensor& h_queries, const Layout& queries, const LayerIn& keys);
   Tensor compute(const Tensor& h_queries, const Layout& queries, const LayerIn& keys);
   std::string activation_;
   int64_t heads_, head_size_;

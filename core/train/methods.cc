@@ -7,6 +7,7 @@
 #include <set>
 #include <typeinfo>
 
+#include "kernels/linear.h"
 #include "plugtune/error.h"
 
 namespace plugtune::train {
@@ -92,6 +93,7 @@ ParamRule Methods::rule(const std::string& name) const {
 
 void Methods::backward(const Tensor& loss) const {
   try {
+    const kernels::GradientsInPlace in_place;
     loss.backward();
   } catch (...) {
     const std::string text = plugin::exception_text();

@@ -1,0 +1,99 @@
+// linear_test.cc - linear layers against torch's, alone and three side by side; gradients added in place.
+#include "kernels/linear.h"
+
+#include "support.h"
+
+namespace plugtune::kernels {
+namespace {
+
+Projection projection(int64_t out, int64_t in, torch::ScalarType type, bool with_bias = true) {
+  return {trainable(random_tensor({out, in}, type)), with_bias ? trainable(random_tensor({out}, type)) : Tensor()};
+}
+
+/// One or three of them.
+Tensor found_of(const Tensor& x, const std::vector<Projection>& projections) {
+  if (projections.size() == 1) return linear(x, projections[0].weight, projections[0].bias);
+  return linear(x, {projections[0], projections[1], projections[2]});
+}
+
+Tensor expected_of(const Tensor& x, const std::vector<Projection>& projections) {
+  std::vector<Tensor> parts;
+  for (const Projection& one : projections)
+    parts.push_back(torch::linear(x, one.weight, one.bias));
+  return torch::cat(parts, 1);
+}
+
+std::vector<Tensor> inputs_of(const Tensor& x, const std::vector<Projection>& projections) {
+  std::vector<Tensor> inputs = {x};
+  for (const Projection& one : projections) {
+    inputs.push_back(one.weight);
+    if (one.bias.defined()) inputs.push_back(one.bias);
+  }
+  return inputs;
+}
+
+std::vector<std::vector<Projection>> cases(torch::ScalarType type) {
+  return {{projection(7, 5, type)},
+          {projection(7, 5, type, /*with_bias=*/false)},
+          {projection(4, 5, type), projection(6, 5, type), projection(3, 5, type)}};
+}
+
+TEST(Linear, IsTorchsForAnyNumberOfProjections) {
+  torch::manual_seed(1);
+  for (const TypeCase& type : kTypes) {
+    for (const auto& projections : cases(type.type)) {
+      const Tensor x = trainable(random_tensor({9, 5}, type.type));
+      const Tensor found = found_of(x, projections), expected = expected_of(x, projections);
+      EXPECT_TRUE(near(found, expected, type.tolerance));
+      const Tensor direction = random_tensor(found.sizes(), type.type);
+      const auto inputs = inputs_of(x, projections);
+      const auto grads = gradients(found, direction, inputs), wanted = gradients(expected, direction, inputs);
+      for (size_t i = 0; i < inputs.size(); ++i)
+        EXPECT_TRUE(near(grads[i], wanted[i], type.tolerance)) << "input " << i;
+    }
+  }
+}
+
+TEST(Linear, AddsGradientsToThoseThatAreThere) {
+  torch::manual_seed(2);
+  for (const auto& projections : cases(torch::kFloat)) {
+    const Tensor x = trainable(random_tensor({9, 5}, torch::kFloat));
+    const Tensor direction = random_tensor(expected_of(x, projections).sizes(), torch::kFloat);
+    const auto inputs = inputs_of(x, projections);
+    const auto wanted = gradients(expected_of(x, projections), direction, inputs);
+    std::vector<const void*> places;
+    for (const Tensor& input : inputs) {
+      input.mutable_grad() = torch::ones_like(input);
+      places.push_back(input.grad().data_ptr());
+    }
+    const GradientsInPlace guard;
+    found_of(x, projections).backward(direction);
+    for (size_t i = 0; i < inputs.size(); ++i) {
+      EXPECT_TRUE(near(inputs[i].grad(), wanted[i] + 1, 1e-5)) << "input " << i;
+      EXPECT_EQ(inputs[i].grad().data_ptr(), places[i]) << "input " << i;
+    }
+  }
+}
+
+TEST(Linear, LeavesAParameterWithAHookToAutograd) {
+  const std::vector<Projection> projections = {projection(3, 2, torch::kFloat)};
+  const Tensor weight = projections[0].weight;
+  weight.mutable_grad() = torch::zeros_like(weight);
+  weight.register_hook([](const Tensor& grad) { return grad * 2; });
+  const Tensor x = random_tensor({4, 2}, torch::kFloat);
+  const GradientsInPlace guard;
+  found_of(x, projections).backward(torch::ones({4, 3}));
+  EXPECT_TRUE(near(weight.grad(), 2 * torch::ones({3, 4}).mm(x), 1e-5));
+}
+
+TEST(Linear, WithoutAGuardAutogradReturnsEveryGradient) {
+  const std::vector<Projection> projections = {projection(3, 2, torch::kFloat)};
+  const Tensor weight = projections[0].weight, x = random_tensor({4, 2}, torch::kFloat);
+  weight.mutable_grad() = torch::zeros_like(weight);
+  const auto found = torch::autograd::grad({found_of(x, projections).sum()}, {weight});
+  EXPECT_TRUE(near(found[0], torch::ones({3, 4}).mm(x), 1e-5));
+  EXPECT_EQ(weight.grad().abs().max().item<float>(), 0);
+}
+
+}  // namespace
+}  // namespace plugtune::kernels
