@@ -73,6 +73,7 @@ void check_output(const std::string& command, const std::filesystem::path& outpu
 
 void write_merged(Session& session, const std::filesystem::path& output, bool reversible) {
   torch::NoGradGuard no_grad;
+  session.model().refuse_unfoldable();  // before it is run on the sample, which may be too long for what cannot be folded
   const model::Input input = sample(session);
   const Tensor before = session.methods.guard("forward()", [&] { return session.model().forward(input); });
   const model::Folded folded = session.methods.guard("fold()", [&] { return session.model().fold(); });

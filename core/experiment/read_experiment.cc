@@ -226,6 +226,7 @@ void read_train(Experiment& experiment) {
   train.batch_size = table->integer("batch_size", train.batch_size, 1, 1'000'000);
   train.micro_batch_tokens = table->integer("micro_batch_tokens", train.micro_batch_tokens, 0);
   train.group_by_length = table->boolean("group_by_length", train.group_by_length);
+  train.cache_frozen = table->boolean("cache_frozen", train.cache_frozen);
   train.learning_rate = table->number("learning_rate", train.learning_rate, 0);
   const std::string schedule = table->choice("schedule", "linear", {"linear", "cosine", "constant"});
   train.schedule = schedule == "cosine"     ? train::ScheduleKind::kCosine

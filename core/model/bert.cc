@@ -100,7 +100,7 @@ void Bert::make_language_head() {
   linears_.insert(linears_.end(), {parts->dense.get(), parts->decoder.get()});
 }
 
-bool Bert::may_compute_first_rows_only() const {
+bool Bert::computes_first_rows_only() const {
   const BertLayer& last = *encoder_->layers.back();
   return first_rows_allowed_ && language_head_ == nullptr && trunk_->bare() && encoder_->row_wise() && last.bare() &&
          last.attention->row_wise() && last.after_attention->row_wise() && last.after_ffn->row_wise() &&
@@ -108,17 +108,46 @@ bool Bert::may_compute_first_rows_only() const {
 }
 
 Tensor Bert::forward(const Input& input) {
-  const bool first_rows_only = may_compute_first_rows_only();
+  const bool first_rows_only = computes_first_rows_only();
   encoder_->first_rows_only = first_rows_only;
   if (language_head_ != nullptr) language_head_->read_rows = input.read_rows;
-  const Tensor words = words_->forward({input.ids});
+  const Tensor words = word_vectors(input.ids);
   const Tensor h = trunk_->forward({words, input.types, input.positions, input.layout});
   return head_->forward({h, first_rows_only ? input.layout.first_rows_only() : input.layout});
 }
 
+Tensor Bert::first_rows(const Input& input) {
+  TORCH_INTERNAL_ASSERT(computes_first_rows_only());
+  encoder_->first_rows_only = true;
+  return trunk_->forward({word_vectors(input.ids), input.types, input.positions, input.layout});
+}
+
+Tensor Bert::answer(const Tensor& first_rows) {
+  return head_->forward({first_rows, Layout(std::vector<int64_t>(static_cast<size_t>(first_rows.size(0)), 1))});
+}
+
 Tensor Bert::hidden(const Input& input) {
   encoder_->first_rows_only = false;
-  return trunk_->forward({words_->forward({input.ids}), input.types, input.positions, input.layout});
+  return trunk_->forward({word_vectors(input.ids), input.types, input.positions, input.layout});
+}
+
+Tensor Bert::word_vectors(const Tensor& ids) {
+  return words_->forward({word_rows_.defined() ? word_rows_.index_select(0, ids) : ids});
+}
+
+void Bert::compact_words(const Tensor& used) {
+  TORCH_INTERNAL_ASSERT(words_->bare() && language_head_ == nullptr && !word_rows_.defined());
+  const torch::NoGradGuard no_grad;
+  word_rows_ = torch::full({options_.vocabulary_size}, -1, torch::kInt64);
+  word_rows_.index_copy_(0, used, torch::arange(used.size(0)));
+  words_->weight.set_data(words_->weight.index_select(0, used));
+}
+
+void Bert::restore_words(const Tensor& table) {
+  TORCH_INTERNAL_ASSERT(table.dim() == 2 && table.size(0) == options_.vocabulary_size);
+  word_rows_ = Tensor();
+  words_->weight.mutable_grad() = Tensor();
+  words_->weight.set_data(table.to(words_->weight.scalar_type()));
 }
 
 void Bert::reset_parameters() {

@@ -58,10 +58,20 @@ class Bert final : public torch::nn::Module, public plugtune::Model {
   /// Logits: (B, labels); (B) for a regression is (B, 1). Computes first rows only in the last layer where that is exact.
   /// Masked LM: (M, V), of the rows that the input names.
   Tensor forward(const Input& input);
+  /// forward() in two halves, where it computes first rows only: what the head reads of each sequence, (B,H); and its logits.
+  Tensor first_rows(const Input& input);
+  Tensor answer(const Tensor& first_rows);
+  bool computes_first_rows_only() const;
   /// The last hidden rows, all of them.  (N, H)
   Tensor hidden(const Input& input);
   /// False forces the last layer to compute all rows (what a task that reads all rows needs, and tests compare with).
   void set_first_rows_only(bool allowed) noexcept { first_rows_allowed_ = allowed; }
+
+  /// Leaves the word embedding the rows of these words only, (U) int64 ascending: its weight becomes a new tensor (U,H). Ids stay
+  /// what they are; those of other words must not come until restore_words(). The embedding is bare and not read by a head.
+  void compact_words(const Tensor& used);
+  /// The word embedding's weight becomes `table` (V,H) in the type that it has.
+  void restore_words(const Tensor& table);
 
   /// Hugging Face's initialisation of the whole model with torch's default generator: weights N(0, initializer_range),
   /// biases 0, LayerNorm 1/0, padding row 0.
@@ -79,6 +89,8 @@ class Bert final : public torch::nn::Module, public plugtune::Model {
   /// requires_grad false everywhere outside of patches.
   void freeze_base();
 
+  /// Throws Error naming each patch that fold() cannot absorb.
+  void refuse_unfoldable() const;
   /// Absorbs every foldable patch into its weight (in float64) and removes it. Throws Error naming each patch that cannot be
   /// folded; under a masked-LM head also those whose weight the decoder and the word embedding share.
   /// Foldable::fold() that throws leaves the model as it was.
@@ -106,12 +118,13 @@ class Bert final : public torch::nn::Module, public plugtune::Model {
  private:
   void make_classification_head();
   void make_language_head();
-  void refuse_unfoldable() const;
-  bool may_compute_first_rows_only() const;
+  Tensor word_vectors(const Tensor& ids);
   BertLayer& bert_layer(int64_t layer);
 
   BertOptions options_;
   std::shared_ptr<EmbeddingSite> words_;
+  Tensor
+      word_rows_;  // (V) int64: of each id the row of the compact embedding, -1 where it has none; undefined: it is whole
   std::shared_ptr<BertTrunk> trunk_;
   std::shared_ptr<BertEncoder> encoder_;
   std::shared_ptr<HeadSite> head_;

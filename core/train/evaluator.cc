@@ -1,6 +1,8 @@
 // evaluator.cc - forward passes without a graph over a split, sorted by length.
 #include "train/evaluator.h"
 
+#include <algorithm>
+
 #include "data/batches.h"
 #include "model/loss.h"
 
@@ -52,19 +54,46 @@ class Gatherer {
   std::vector<Tensor> targets_, positions_;
 };
 
-}  // namespace
-
-Predictions predict(model::Bert& model, const data::EncodedSplit& split, int64_t batch_tokens) {
+/// compute(batch) for every batch of the split: evaluation mode, no graph. The model's mode is what it was.
+template <class Compute>
+void for_each_batch(model::Bert& model, const data::EncodedSplit& split, int64_t batch_tokens, const Compute& compute) {
   torch::NoGradGuard no_grad;
   const bool was_training = model.is_training();
   model.eval();
-  Gatherer gatherer(model.options(), static_cast<int64_t>(split.size()));
-  for (const std::vector<int64_t>& indices : data::evaluation_batches(split, batch_tokens)) {
-    const data::Batch batch = data::make_batch(split, indices);
-    gatherer.add(batch, model.forward(batch.input));
-  }
+  for (const std::vector<int64_t>& indices : data::evaluation_batches(split, batch_tokens))
+    compute(data::make_batch(split, indices));
   model.train(was_training);
+}
+
+}  // namespace
+
+Predictions predict(model::Bert& model, const data::EncodedSplit& split, int64_t batch_tokens, const Tensor& features) {
+  Gatherer gatherer(model.options(), static_cast<int64_t>(split.size()));
+  for_each_batch(model, split, batch_tokens, [&](const data::Batch& batch) {
+    gatherer.add(batch, features.defined() ? model.answer(features.index_select(0, torch::tensor(batch.indices)))
+                                           : model.forward(batch.input));
+  });
   return gatherer.finish();
+}
+
+Tensor features_of(model::Bert& model, const data::EncodedSplit& split, int64_t batch_tokens) {
+  Tensor features;
+  for_each_batch(model, split, batch_tokens, [&](const data::Batch& batch) {
+    const Tensor rows = model.first_rows(batch.input);
+    if (!features.defined())
+      features = torch::empty({static_cast<int64_t>(split.size()), rows.size(1)}, rows.options());
+    features.index_copy_(0, torch::tensor(batch.indices), rows);
+  });
+  return features;
+}
+
+bool trains_head_alone(const model::Bert& model) {
+  const auto is_below = [](const auto& entry) {
+    const std::string& name = entry.first;
+    return entry.second.requires_grad() && (name.starts_with("embeddings.") || name.starts_with("encoder."));
+  };
+  return std::ranges::none_of(model.own_parameters(), is_below) &&
+         std::ranges::none_of(model.patch_parameters(), is_below);
 }
 
 Metrics metrics_of(TaskKind kind, const Predictions& predictions) {
@@ -72,8 +101,8 @@ Metrics metrics_of(TaskKind kind, const Predictions& predictions) {
   return compute_metrics(kind, predictions.logits, predictions.targets, predictions.loss);
 }
 
-Metrics evaluate(model::Bert& model, const data::EncodedSplit& split, int64_t batch_tokens) {
-  return metrics_of(model.options().task, predict(model, split, batch_tokens));
+Metrics evaluate(model::Bert& model, const data::EncodedSplit& split, int64_t batch_tokens, const Tensor& features) {
+  return metrics_of(model.options().task, predict(model, split, batch_tokens, features));
 }
 
 }  // namespace plugtune::train

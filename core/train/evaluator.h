@@ -20,9 +20,19 @@ Metrics metrics_of(TaskKind kind, const Predictions& predictions);
 
 /// Evaluation mode, no graph, batches of similar lengths; the model's mode is restored.
 /// @param batch_tokens  rows of one forward pass
-Predictions predict(model::Bert& model, const data::EncodedSplit& split, int64_t batch_tokens);
+/// @param features      of the split, when they are known; else undefined
+Predictions predict(model::Bert& model, const data::EncodedSplit& split, int64_t batch_tokens,
+                    const Tensor& features = {});
 
 /// Metrics of predict().
-Metrics evaluate(model::Bert& model, const data::EncodedSplit& split, int64_t batch_tokens);
+Metrics evaluate(model::Bert& model, const data::EncodedSplit& split, int64_t batch_tokens,
+                 const Tensor& features = {});
+
+/// What the head reads of every example, (E,H) in the split's order and the model's type: evaluation mode, no graph. The bits do
+/// not depend on the order in which examples are asked for later.
+Tensor features_of(model::Bert& model, const data::EncodedSplit& split, int64_t batch_tokens);
+
+/// Whether everything that trains is in the head (and pooler), so that what it reads of an example is always the same.
+bool trains_head_alone(const model::Bert& model);
 
 }  // namespace plugtune::train

@@ -95,10 +95,18 @@ Tensor FlatOptimizer::master(const std::string& name) const {
   return at == names_.end() ? Tensor() : view(parameters_, static_cast<size_t>(at - names_.begin()));
 }
 
-Tensor FlatOptimizer::gradient(const std::string& name) const {
+size_t FlatOptimizer::index_of(const std::string& name) const {
   const auto at = std::find(names_.begin(), names_.end(), name);
   TORCH_CHECK(at != names_.end(), "FlatOptimizer: no trainable named ", name);
-  return view(gradients_, static_cast<size_t>(at - names_.begin()));
+  return static_cast<size_t>(at - names_.begin());
+}
+
+Tensor FlatOptimizer::gradient(const std::string& name) const { return view(gradients_, index_of(name)); }
+
+double FlatOptimizer::decay_of(const std::string& name, double factor) const {
+  const int64_t begin = offsets_[index_of(name)];
+  const auto segment = std::ranges::find_if(segments_, [&](const auto& one) { return begin < one.end; });
+  return 1 - factor * segment->learning_rate * segment->weight_decay;
 }
 
 formats::NamedTensors FlatOptimizer::state() const {

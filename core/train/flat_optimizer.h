@@ -42,6 +42,8 @@ class FlatOptimizer {
   /// The gradient of one trainable (fp32), as a view.
   Tensor gradient(const std::string& name) const;
   const std::vector<std::string>& names() const noexcept { return names_; }
+  /// What a step with this factor of the learning rate multiplies the values of one trainable by, whatever its gradient.
+  double decay_of(const std::string& name, double factor) const;
 
   /// "parameters", "exp_avg", "exp_avg_sq": (size()) fp32 each.
   formats::NamedTensors state() const;
@@ -50,6 +52,7 @@ class FlatOptimizer {
 
  private:
   Tensor view(const Tensor& buffer, size_t index) const;
+  size_t index_of(const std::string& name) const;
 
   std::vector<std::string> names_;
   std::vector<std::vector<int64_t>> shapes_;

@@ -20,6 +20,7 @@ struct TrainSettings {
   int64_t batch_size = 32;         ///< sequences per optimizer step
   int64_t micro_batch_tokens = 0;  ///< rows of one forward pass; 0: chosen
   bool group_by_length = false;    ///< batches of similar lengths
+  bool cache_frozen = true;        ///< when the head alone trains, compute the encoder once, without dropout
   double learning_rate = 5e-4;
   ScheduleKind schedule = ScheduleKind::kLinear;
   double warmup_ratio = 0;  ///< of all steps; warmup_steps wins when given

@@ -56,6 +56,7 @@ Trainer::Trainer(TrainJob job)
       plan_(job_.train, batch_settings(job_)),
       total_steps_(count_steps(job_.settings, plan_.steps_per_epoch())),
       warmup_steps_(train::warmup_steps(job_.settings, total_steps_)),
+      words_(job_.model, job_.train, job_.evaluation),
       optimizer_(trainable_parameters(job_.model), job_.settings,
                  [this](const std::string& name) { return job_.methods.rule(name); }) {
   if (job_.settings.precision == Precision::kBf16) to_training_precision();
@@ -94,6 +95,7 @@ TrainResult Trainer::run(bool resume) {
   steps_at_start_ = progress_.step;
   seconds_at_start_ = progress_.train_seconds;
   bool stopped_early = should_stop_early();
+  if (progress_.step < total_steps_ && !stopped_early) compute_features();
   job_.model.train();
   while (progress_.step < total_steps_ && !stopped_early) {
     train_step();
@@ -109,6 +111,7 @@ TrainResult Trainer::run(bool resume) {
   }
   job_.model.eval();
   if (job_.eval.keep_best) keep_best();
+  if (words_.active()) words_.restore(whole_words());
 
   TrainResult result;
   result.epochs = progress_.evaluations;
@@ -120,6 +123,23 @@ TrainResult Trainer::run(bool resume) {
   result.eval_seconds = progress_.eval_seconds;
   result.tokens = progress_.tokens;
   return result;
+}
+
+void Trainer::compute_features() {
+  const bool pays = total_steps_ >= plan_.steps_per_epoch();  // else examples would be computed that no step reads
+  if (!job_.settings.cache_frozen || !pays || !job_.model.computes_first_rows_only() || !trains_head_alone(job_.model))
+    return;
+  const double start = now();
+  job_.listener.on_message("the head alone trains: what it reads of each text is computed once");
+  job_.methods.guard("forward()", [&] {
+    features_ = features_of(job_.model, job_.train, job_.eval.batch_tokens);
+    if (job_.evaluation != nullptr)
+      evaluation_features_ = features_of(job_.model, *job_.evaluation, job_.eval.batch_tokens);
+  });
+  log_clock_ = now();
+  progress_.train_seconds += log_clock_ - start;
+  progress_.seconds_since_evaluation += log_clock_ - start;
+  seconds_at_start_ = progress_.train_seconds;
 }
 
 void Trainer::train_step() {
@@ -155,7 +175,10 @@ double Trainer::forward_backward(const std::vector<data::Batch>& step) {
   double step_loss = 0;
   int64_t correct = 0, examples = 0;
   for (const data::Batch& batch : step) {
-    const Tensor logits = job_.methods.guard("forward()", [&] { return job_.model.forward(batch.input); });
+    const Tensor logits = job_.methods.guard("forward()", [&] {
+      return features_.defined() ? job_.model.answer(features_.index_select(0, torch::tensor(batch.indices)))
+                                 : job_.model.forward(batch.input);
+    });
     Tensor loss = model::task_loss(job_.model.options().task, logits, batch.targets, batch.step_examples);
     if (batch.ends_step) {
       for (const auto& strategy : job_.methods.all()) {
@@ -216,8 +239,9 @@ void Trainer::evaluate() {
   EvalReport report;
   report.step = progress_.step;
   report.epoch = epochs_done();
-  report.eval = job_.methods.guard(
-      "forward()", [&] { return train::evaluate(job_.model, *job_.evaluation, job_.eval.batch_tokens); });
+  report.eval = job_.methods.guard("forward()", [&] {
+    return train::evaluate(job_.model, *job_.evaluation, job_.eval.batch_tokens, evaluation_features_);
+  });
   report.train_loss =
       progress_.since_evaluation.loss / static_cast<double>(std::max<int64_t>(1, progress_.since_evaluation.steps));
   report.seconds = progress_.seconds_since_evaluation;
@@ -273,7 +297,15 @@ NamedTensors Trainer::delta() const {
     tensor = (is_original ? original->second.value : master.defined() ? master : tensor).detach();
     tensor = tensor.to(torch::kCPU, torch::kFloat32).clone();
   }
+  if (words_.active()) delta.at(WordCompaction::kName) = whole_words();
   return delta;
+}
+
+Tensor Trainer::whole_words() const {
+  double decay = 1;
+  for (int64_t step = 0; step < (kept_step_ < 0 ? progress_.step : kept_step_); ++step)
+    decay *= optimizer_.decay_of(WordCompaction::kName, learning_rate_factor(step));
+  return words_.scatter(optimizer_.master(WordCompaction::kName), decay);
 }
 
 void Trainer::save_checkpoint() const {
@@ -290,8 +322,10 @@ void Trainer::save_checkpoint() const {
 
 void Trainer::load_checkpoint(const Checkpoint& checkpoint) {
   const std::string subject = fmt::format("checkpoint of step {}", checkpoint.progress.step);
-  load_delta(job_.model, checkpoint.delta, subject);
-  remember_originals(checkpoint.delta);
+  NamedTensors values = checkpoint.delta;
+  words_.gather(values);
+  load_delta(job_.model, values, subject);
+  remember_originals(values);
   optimizer_.load_state(checkpoint.optimizer, checkpoint.progress.step, subject);
   at::Generator generator = at::detail::getDefaultCPUGenerator();
   generator.set_state(checkpoint.random_state);
@@ -307,13 +341,15 @@ void Trainer::load_checkpoint(const Checkpoint& checkpoint) {
 
 void Trainer::keep_best() {
   if (progress_.best_index < 0 || job_.checkpoints == nullptr) return;
-  const NamedTensors best = job_.checkpoints->best();
+  NamedTensors best = job_.checkpoints->best();
+  words_.gather(best);
   load_delta(job_.model, best, "best checkpoint");
   remember_originals(best);
   for (const auto& [name, tensor] : best) {
     const Tensor master = optimizer_.master(name);
     if (master.defined()) master.copy_(tensor);
   }
+  kept_step_ = progress_.evaluations[static_cast<size_t>(progress_.best_index)].step;
 }
 
 }  // namespace plugtune::train

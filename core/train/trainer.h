@@ -13,6 +13,7 @@
 #include "train/listener.h"
 #include "train/methods.h"
 #include "train/settings.h"
+#include "train/word_compaction.h"
 
 namespace plugtune::train {
 
@@ -43,8 +44,9 @@ class Trainer {
 
   /// What training changed: the fp32 values of everything that trains, and what does not train as it was loaded.
   NamedTensors delta() const;
-  int64_t trainable_count() const noexcept { return optimizer_.size(); }
   int64_t total_steps() const noexcept { return total_steps_; }
+  /// What each step trains on.
+  const data::BatchPlan& plan() const noexcept { return plan_; }
 
  private:
   void train_step();
@@ -62,17 +64,23 @@ class Trainer {
   double learning_rate_factor(int64_t step) const;
   void to_training_precision();
   void remember_originals(const NamedTensors& values);
+  Tensor whole_words() const;
+  void compute_features();
 
   TrainJob job_;
   data::BatchPlan plan_;
   int64_t total_steps_, warmup_steps_;
+  WordCompaction words_;
   FlatOptimizer optimizer_;
   /// What does not train, before and after it was rounded to bf16. A buffer that still is the rounded one was not changed since.
   struct Rounded {
     Tensor value, rounded;
   };
   std::map<std::string, Rounded> originals_;
+  Tensor features_,
+      evaluation_features_;  // what the head reads of each example; undefined: the encoder is computed anew
   Progress progress_;
+  int64_t kept_step_ = -1;  // the step whose values were kept as the best; -1: the newest are
   double log_clock_ = 0;    // seconds at the last log line
   int64_t log_tokens_ = 0;  // tokens then
   int64_t steps_at_start_ = 0;

@@ -48,6 +48,7 @@ epochs = 4.0
 batch_size = 32
 micro_batch_tokens = 0
 group_by_length = false
+cache_frozen = true
 learning_rate = 5e-4
 schedule = "linear"
 warmup_ratio = 0.0

@@ -24,7 +24,8 @@ data::EncodedSplit random_split(int64_t examples, uint64_t seed) {
   for (int64_t i = 0; i < examples; ++i) {
     const int64_t length = torch::randint(2, 12, {1}).item<int64_t>(), label = torch::randint(3, {1}).item<int64_t>();
     split.texts.ids.push_back(static_cast<int32_t>(10 + label));
-    for (int64_t j = 1; j < length; ++j) split.texts.ids.push_back(torch::randint(20, 100, {1}).item<int32_t>());
+    for (int64_t j = 1; j < length; ++j)
+      split.texts.ids.push_back(torch::randint(20, 100, {1}).item<int32_t>());
     split.texts.offsets.push_back(static_cast<int64_t>(split.texts.ids.size()));
     split.texts.first_lengths.push_back(static_cast<int32_t>(length));
     split.labels.push_back(label);
@@ -46,6 +47,11 @@ class Recorder final : public Listener {
   int64_t raise_at = -1;
 };
 
+/// Changes nothing, but the word embedding is not bare.
+class Nothing final : public Patch<TokenIn> {
+  Tensor forward(const TokenIn& in, const Next<TokenIn>& next) override { return next(in); }
+};
+
 class TrainerTest : public ::testing::Test {
  protected:
   TrainerTest() : train_(random_split(40, 1)), evaluation_(random_split(24, 2)) {
@@ -58,8 +64,11 @@ class TrainerTest : public ::testing::Test {
   /// Full fine-tuning of the tiny model. The model that was trained is in model_.
   TrainResult run(const CheckpointStore* checkpoints = nullptr, bool resume = false) {
     model_ = testing::tiny_model();
-    for (const auto& [name, parameter] : model_->base_parameters()) model_->train_base(name);
-    for (auto& [name, parameter] : model_->own_parameters()) parameter.set_requires_grad(true);
+    for (const auto& [name, parameter] : model_->base_parameters())
+      model_->train_base(name);
+    for (auto& [name, parameter] : model_->own_parameters())
+      parameter.set_requires_grad(true);
+    if (whole_words_) model_->word_embeddings().attach("nothing", std::make_shared<Nothing>());
     torch::manual_seed(3);
     Trainer trainer({*model_, methods_, train_, &evaluation_, checkpoints, recorder_, settings_, eval_, 42});
     const TrainResult result = trainer.run(resume);
@@ -83,6 +92,7 @@ class TrainerTest : public ::testing::Test {
   Recorder recorder_;
   std::shared_ptr<model::Bert> model_;
   NamedTensors delta_;
+  bool whole_words_ = false;
   fs::path folder_ = fs::temp_directory_path() / ("plugtune-trainer-" + std::to_string(::getpid()));
 };
 
@@ -92,6 +102,98 @@ TEST_F(TrainerTest, MicroBatchesOfAnySizeGiveTheSameResult) {
   settings_.micro_batch_tokens = 13;
   run();
   EXPECT_LT(largest_difference(whole), 2e-5);
+}
+
+TEST_F(TrainerTest, TrainsTheWordsInUseAsIfItTrainedAll) {
+  const Tensor before = testing::tiny_model()->word_embeddings().weight.detach().clone();
+  settings_.weight_decay = 0.1;
+  for (const Precision precision : {Precision::kFp32, Precision::kBf16}) {
+    settings_.precision = precision;
+    const auto step_losses = [&] {
+      std::vector<double> losses;
+      for (const StepReport& report : std::exchange(recorder_.steps, {}))
+        losses.push_back(report.loss);
+      return losses;
+    };
+    run();
+    const std::vector<double> compact = step_losses();
+    EXPECT_EQ(model_->word_embeddings().weight.sizes(), before.sizes());
+    const NamedTensors delta = delta_;
+    const Tensor words = delta.at("embeddings.word_embeddings.weight");
+    whole_words_ = true;
+    run();
+    whole_words_ = false;
+    const std::vector<double> whole = step_losses();
+    ASSERT_EQ(compact.size(), whole.size());
+    const double bound = precision == Precision::kFp32 ? 2e-6 : 2e-3;
+    for (size_t i = 0; i < whole.size(); ++i)
+      EXPECT_NEAR(compact[i], whole[i], bound * 10);
+    EXPECT_LT(largest_difference(delta), bound);
+    // Word 5 is in no text: weight decay alone changed it, in both.
+    EXPECT_GT(testing::largest(words[5] - before[5]), 0);
+    EXPECT_LT(testing::largest(words[5] - delta_.at("embeddings.word_embeddings.weight")[5]), 1e-7);
+  }
+}
+
+/// The tiny model without dropout, only its head and pooler train.
+class HeadAloneTest : public TrainerTest {
+ protected:
+  TrainResult run_head(const CheckpointStore* checkpoints = nullptr, bool resume = false) {
+    const auto pretrained = testing::tiny_model();
+    model::BertOptions options = pretrained->options();
+    options.hidden_dropout = options.attention_dropout = options.classifier_dropout = 0;
+    model_ = std::make_shared<model::Bert>(options);
+    {
+      const torch::NoGradGuard no_grad;
+      const auto values = pretrained->own_parameters();
+      for (size_t i = 0; i < values.size(); ++i)
+        model_->own_parameters()[i].second.copy_(values[i].second);
+    }
+    for (auto& [name, parameter] : model_->own_parameters())
+      parameter.set_requires_grad(model::is_head_parameter(name));
+    model_->train_base("pooler.dense.weight");
+    model_->train_base("pooler.dense.bias");
+    torch::manual_seed(3);
+    Trainer trainer({*model_, methods_, train_, &evaluation_, checkpoints, recorder_, settings_, eval_, 42});
+    const TrainResult result = trainer.run(resume);
+    delta_ = trainer.delta();
+    return result;
+  }
+};
+
+TEST_F(HeadAloneTest, ComputesTheEncoderOnceAndLearnsTheSame) {
+  settings_.learning_rate = 1e-2;
+  const TrainResult once = run_head();
+  EXPECT_EQ(recorder_.messages,
+            std::vector<std::string>({"the head alone trains: what it reads of each text is computed once"}));
+  const NamedTensors cached = delta_;
+  settings_.cache_frozen = false;
+  const TrainResult anew = run_head();
+  EXPECT_EQ(recorder_.messages.size(), 1u);
+  EXPECT_LT(largest_difference(cached), 1e-5);
+  ASSERT_EQ(once.epochs.size(), anew.epochs.size());
+  for (size_t i = 0; i < once.epochs.size(); ++i)
+    EXPECT_NEAR(once.epochs[i].eval.at("loss"), anew.epochs[i].eval.at("loss"), 1e-5);
+}
+
+TEST_F(HeadAloneTest, GoesOnToTheSameBits) {
+  const CheckpointStore checkpoints(folder_ / "checkpoints", 1);
+  run_head();
+  const NamedTensors uninterrupted = delta_;
+  recorder_.raise_at = 9;
+  note_interrupts();
+  EXPECT_THROW(run_head(&checkpoints), Interrupted);
+  recorder_.raise_at = -1;
+  note_interrupts();
+  run_head(&checkpoints, /*resume=*/true);
+  EXPECT_EQ(largest_difference(uninterrupted), 0);
+  fs::remove_all(folder_);
+}
+
+TEST_F(HeadAloneTest, LessThanAnEpochIsNotWorthIt) {
+  settings_.steps = 4;
+  run_head();
+  EXPECT_EQ(recorder_.messages, std::vector<std::string>());
 }
 
 TEST_F(TrainerTest, LearnsWhatTheFirstWordSays) {
@@ -120,7 +222,8 @@ TEST_F(TrainerTest, KeepsTheDeltaOfTheBestEvaluation) {
   const TrainResult result = run(&checkpoints);
   EXPECT_TRUE(result.kept_best);
   double lowest = result.epochs.front().eval.at("loss");
-  for (const EvalReport& report : result.epochs) lowest = std::min(lowest, report.eval.at("loss"));
+  for (const EvalReport& report : result.epochs)
+    lowest = std::min(lowest, report.eval.at("loss"));
   EXPECT_EQ(result.epochs[static_cast<size_t>(result.best_index)].eval.at("loss"), lowest);
   EXPECT_EQ(largest_difference(checkpoints.best()), 0);
   fs::remove_all(folder_);
@@ -131,7 +234,8 @@ TEST_F(TrainerTest, KeepsTheNewestCheckpointsOnly) {
   settings_.checkpoint_every.steps = 3;
   run(&checkpoints);
   std::vector<std::string> names;
-  for (const auto& entry : fs::directory_iterator(folder_ / "checkpoints")) names.push_back(entry.path().filename());
+  for (const auto& entry : fs::directory_iterator(folder_ / "checkpoints"))
+    names.push_back(entry.path().filename());
   std::sort(names.begin(), names.end());
   EXPECT_EQ(names, (std::vector<std::string>{"step-000018", "step-000020"}));
   EXPECT_EQ(checkpoints.newest_step(), 20);
@@ -150,7 +254,8 @@ TEST_F(TrainerTest, AnInterruptAtAnyStepResumesToTheSameBits) {
     note_interrupts();
     run(&checkpoints, /*resume=*/true);
     EXPECT_EQ(recorder_.messages.back(), "resumed after step " + std::to_string(step) + " of 20");
-    for (const auto& [key, tensor] : delta_) EXPECT_TRUE(torch::equal(tensor, whole.at(key))) << key << " after " << step;
+    for (const auto& [key, tensor] : delta_)
+      EXPECT_TRUE(torch::equal(tensor, whole.at(key))) << key << " after " << step;
     fs::remove_all(folder_);
   }
 }

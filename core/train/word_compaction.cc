@@ -1,0 +1,57 @@
+// word_compaction.cc - which words a run reads, and the way back to the whole table.
+#include "train/word_compaction.h"
+
+namespace plugtune::train {
+namespace {
+
+/// The ids in use, ascending.
+Tensor used_ids(int64_t words, const data::EncodedSplit& train, const data::EncodedSplit* evaluation) {
+  std::vector<bool> used(static_cast<size_t>(words));
+  for (const data::EncodedSplit* split : {&train, evaluation}) {
+    if (split == nullptr) continue;
+    for (const int32_t id : split->texts.ids)
+      used[static_cast<size_t>(id)] = true;
+  }
+  std::vector<int64_t> ids;
+  for (int64_t id = 0; id < words; ++id)
+    if (used[static_cast<size_t>(id)]) ids.push_back(id);
+  return torch::tensor(ids, torch::kInt64);
+}
+
+}  // namespace
+
+WordCompaction::WordCompaction(model::Bert& model, const data::EncodedSplit& train,
+                               const data::EncodedSplit* evaluation)
+    : model_(model) {
+  const Tensor table = model.word_embeddings().weight;
+  const bool is_read_whole = !model.word_embeddings().bare() || model.options().task == TaskKind::kText;
+  if (is_read_whole || !table.requires_grad()) return;
+  used_ = used_ids(table.size(0), train, evaluation);
+  whole_ = table.detach();
+  restored_ = false;
+  model_.compact_words(used_);
+}
+
+WordCompaction::~WordCompaction() {
+  if (!restored_) model_.restore_words(whole_);
+}
+
+void WordCompaction::gather(formats::NamedTensors& delta) const {
+  if (!active()) return;
+  const auto at = delta.find(kName);
+  if (at != delta.end() && at->second.size(0) == whole_.size(0)) at->second = at->second.index_select(0, used_);
+}
+
+Tensor WordCompaction::scatter(const Tensor& rows, double decay) const {
+  const torch::NoGradGuard no_grad;
+  Tensor table = whole_.to(torch::kFloat32) * decay;
+  return table.index_copy_(0, used_, rows.to(torch::kFloat32));
+}
+
+void WordCompaction::restore(const Tensor& table) {
+  if (restored_) return;
+  model_.restore_words(table);
+  restored_ = true;
+}
+
+}  // namespace plugtune::train
