@@ -19,7 +19,7 @@ struct CommandLine::Options {
   };
   std::vector<Option> shown;
   std::string positional;
-  bool many = false;
+  bool many = false, may_be_absent = false;
   po::options_description described;
   po::positional_options_description order;
   po::variables_map given;
@@ -47,6 +47,11 @@ CommandLine& CommandLine::positional(const std::string& name, bool many) {
   options_->described.add_options()(name.c_str(), po::value<std::vector<std::string>>(), "");
   options_->order.add(name.c_str(), many ? -1 : 1);
   return *this;
+}
+
+CommandLine& CommandLine::optional_positional(const std::string& name) {
+  options_->may_be_absent = true;
+  return positional(name);
 }
 
 CommandLine& CommandLine::flag(const std::string& name, const std::string& meaning) {
@@ -108,7 +113,7 @@ bool CommandLine::parse(const Arguments& arguments) {
   } catch (const po::error& error) {
     throw mistake(error.what());
   }
-  if (!options_->positional.empty() && !has(options_->positional)) {
+  if (!options_->positional.empty() && !options_->may_be_absent && !has(options_->positional)) {
     throw mistake(fmt::format("<{}> is missing", options_->positional));
   }
   check_choices();
@@ -139,7 +144,10 @@ plugin::SearchPath CommandLine::search_path() const { return plugin::SearchPath:
 
 std::string CommandLine::help() const {
   std::string out = fmt::format("usage: plugtune {}", command_);
-  if (!options_->positional.empty()) out += fmt::format(" <{}>{}", options_->positional, options_->many ? "..." : "");
+  const std::string what = fmt::format("<{}>", options_->positional);
+  if (!options_->positional.empty())
+    out +=
+        options_->may_be_absent ? fmt::format(" [{}]", what) : fmt::format(" {}{}", what, options_->many ? "..." : "");
   if (!options_->shown.empty()) out += " [options]";
   out += fmt::format("\n\n{}\n", about_);
   if (!options_->shown.empty()) out += "\n";

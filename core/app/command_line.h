@@ -20,6 +20,8 @@ class CommandLine {
 
   /// The arguments without a name. @param many  one or more; else exactly one.
   CommandLine& positional(const std::string& name, bool many = false);
+  /// One or none.
+  CommandLine& optional_positional(const std::string& name);
   CommandLine& flag(const std::string& name, const std::string& meaning);
   CommandLine& value(const std::string& name, const std::string& unit, const std::string& meaning);
   /// May be given several times.

@@ -31,6 +31,7 @@ constexpr Command kCommands[] = {
     {"export", export_command, "a finished run as another library's files"},
     {"inspect", inspect_command, "what a file or directory of weights is, and where it can go"},
     {"compare", compare_command, "several runs side by side"},
+    {"bench", bench_command, "speed and memory of training, of an experiment or a strategy"},
     {"config", config_command, "an experiment with every default filled in, checked"},
     {"plugins", plugins_command, "the strategies and data sets that are found"},
     {"check", check_command, "whether a plugin keeps to what plugtune relies on"},

@@ -1,13 +1,13 @@
 // train.cc - `plugtune train`: from an experiment file to a run directory.
 #include <ATen/Parallel.h>
 #include <fmt/format.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include <chrono>
 #include <iostream>
 
 #include "app/command_line.h"
+#include "app/process.h"
 #include "app/run_files.h"
 #include "app/session.h"
 #include "experiment/run_directory.h"
@@ -21,12 +21,6 @@ namespace plugtune::app {
 namespace {
 
 double now() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
-
-int64_t peak_memory_bytes() {
-  rusage usage{};
-  getrusage(RUSAGE_SELF, &usage);
-  return usage.ru_maxrss * 1024;  // Linux counts in KiB
-}
 
 int64_t count(const std::vector<std::pair<std::string, Tensor>>& tensors) {
   int64_t numbers = 0;

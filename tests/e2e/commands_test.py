@@ -57,6 +57,42 @@ class Commands(PlugtuneTest):
         self.succeed("export", "runs/one", "--format", "peft", "--output", "adapter")
         self.succeed("import", "adapter", "--output", "runs/back")
 
+    def test_what_cannot_be_merged_is_told_before_the_model_runs(self):
+        golden = SOURCE / "tests/golden"
+        self.succeed("import", str(golden / "prefix_peft/peft"), "--model", str(golden / "tiny"), "--output", "runs/prefix")
+        places = ["embeddings", "encoder.layer.0.attention.self", "encoder.layer.1.attention.self"]
+        self.fail_with("\n".join(f"{place}.prefix: cannot be folded into the weights; it computes something that no weight of the "
+                                 "plain model can" for place in places), "merge", "runs/prefix", "--output", "merged")
+        self.assertFalse((self.folder / "merged").exists())
+
+    def test_bench_measures_an_experiment_and_a_strategy(self):
+        experiment = self.experiment("run")
+        result = json.loads(self.succeed("bench", experiment, "--steps", "3", "--warm-up", "1", "--batches", "batches.jsonl", "--json"))
+        self.assertEqual((result["strategy"], result["steps"], len(result["losses"])), ("lora", 3, 4))
+        for key in ("ms_step", "us_per_token", "sentences_per_second", "first_step_seconds", "peak_memory_bytes", "matrix_peak_gflops",
+                    "share_of_peak", "rows_per_step", "trainable"):
+            self.assertGreater(result[key], 0, key)
+        batches = [json.loads(line) for line in (self.folder / "batches.jsonl").read_text().splitlines()]
+        self.assertEqual(len(batches), 4)
+        rows = sum(len(ids) for batch in batches[1:] for ids in batch["ids"])
+        self.assertAlmostEqual(rows / 3, result["rows_per_step"])
+        self.assertEqual(len(batches[0]["ids"]), len(batches[0]["targets"]))
+        self.assertFalse((self.folder / "runs/run").exists())  # nothing is saved
+
+        text = self.succeed("bench", experiment, "--strategy", "full", "--steps", "2", "--order", "grouped")
+        self.assertIn("full on ", text)
+        self.assertIn("share of matrix peak", text)
+        vocabulary = str(SOURCE / "models/ko-tiny/vocab.txt")
+        data = "nsmc:" + str(SOURCE / "datasets/nsmc/sample")
+        small = json.loads(self.succeed("bench", "--strategy", "head", "--model-size", "small", "--vocab", vocabulary, "--data", data,
+                                        "--steps", "2", "--json"))
+        self.assertEqual((small["model"], small["order"]), ("small", "uniform"))
+        self.fail_with("bench: --data is missing; without an experiment file it is needed",
+                       "bench", "--strategy", "full", "--model-size", "small", "--vocab", vocabulary)
+        self.fail_with("bench: --model-size small needs --vocab FILE, a vocab.txt",
+                       "bench", "--strategy", "full", "--model-size", "small", "--data", data)
+        self.fail_with("--steps: must be a whole number of at least 1, got 'ten'", "bench", experiment, "--steps", "ten")
+
     def test_adapter_fusion_of_three_adapters_trained_on_different_data(self):
         for index, factor in enumerate((4, 8, 16)):
             self.succeed("train", self.experiment(f"member{index}", strategy=ADAPTER.format(factor=factor)),

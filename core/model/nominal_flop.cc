@@ -1,0 +1,50 @@
+// nominal_flop.cc - counting products by the shapes of their weights.
+#include "model/nominal_flop.h"
+
+#include <cstdlib>
+
+namespace plugtune::model {
+namespace {
+
+constexpr const char* kLayer = "encoder.layer.";
+
+/// The layer that a parameter is in, by its name; -1 for the embeddings and patches of the whole encoder, `layers` for the head.
+int64_t layer_of(const std::string& name, int64_t layers) {
+  if (name.starts_with(kLayer)) return std::atoll(name.c_str() + std::string_view(kLayer).size());
+  return name.starts_with("embeddings.") || name.starts_with("encoder.") ? -1 : layers;
+}
+
+struct Count {
+  double forward = 0, weight_gradients = 0;
+};
+
+}  // namespace
+
+double nominal_flop_per_row(const Bert& model, double mean_length) {
+  const ModelInfo& info = model.info();
+  std::vector<Count> counts(static_cast<size_t>(info.layers));
+  int64_t lowest = info.layers;
+  const auto add = [&](const std::vector<std::pair<std::string, Tensor>>& parameters) {
+    for (const auto& [name, parameter] : parameters) {
+      const int64_t layer = layer_of(name, info.layers);
+      if (parameter.requires_grad()) lowest = std::min(lowest, layer);
+      if (layer < 0 || layer >= info.layers || parameter.dim() != 2) continue;
+      const double product = 2 * static_cast<double>(parameter.numel());
+      counts[static_cast<size_t>(layer)].forward += product;
+      if (parameter.requires_grad()) counts[static_cast<size_t>(layer)].weight_gradients += product;
+    }
+  };
+  add(model.own_parameters());
+  add(model.patch_parameters());
+  double flop = 0;
+  for (int64_t layer = 0; layer < info.layers; ++layer) {
+    const Count& count = counts[static_cast<size_t>(layer)];
+    const double attention =
+        4 * mean_length * static_cast<double>(info.hidden_size);  // scores, and their sum of values
+    flop += count.forward + attention;
+    if (layer >= lowest) flop += count.forward + 2 * attention + count.weight_gradients;
+  }
+  return flop;
+}
+
+}  // namespace plugtune::model

@@ -1,0 +1,196 @@
+"""compare.py: training steps side by side, A B A B ..., as ratios of medians.
+
+    python3 tests/bench/compare.py peers --data DIR                plugtune and transformers, peft, adapters (scripts/peers.sh first)
+    python3 tests/bench/compare.py builds build/old build/release --data DIR    two builds of plugtune
+
+DIR holds ratings_train.txt in NSMC's format. Both sides train the same random weights (made by transformers, dropout 0.1) on the
+same batches of token ids with the same optimizer. Every run is a process of its own. `peers` writes the table of
+docs/performance.md and adds every run to docs/performance.jsonl; both print as they go. No other work should run on the machine.
+"""
+
+import argparse
+import json
+import os
+import pathlib
+import platform
+import re
+import statistics
+import subprocess
+import sys
+import tempfile
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+PEERS = pathlib.Path(os.environ.get("PLUGTUNE_CACHE", pathlib.Path.home() / ".cache/plugtune")) / "peers"
+TABLE = ROOT / "docs/performance.md"
+BEGIN, END = "<!-- made by tests/bench/compare.py: begin -->", "<!-- made by tests/bench/compare.py: end -->"
+
+# layers, hidden size, words, measured steps, steps before them
+SIZES = {"small": (4, 256, 8000, 60, 5), "base": (12, 768, 119547, 12, 2)}
+STRATEGIES = {"full": [], "lora": ["strategy.rank=64", "strategy.alpha=64"], "adapter": [], "adapterfusion": [], "head": []}
+# (size, order, strategy): floor and goal of the ratio
+TARGETS = {("base", "grouped", "full"): (1.25, 1.5), ("base", "uniform", "full"): (3.5, 4.5), ("base", "grouped", "lora"): (1.3, 1.5),
+           ("base", "grouped", "adapter"): (1.35, 1.6), ("base", "grouped", "adapterfusion"): (1.7, 2.2),
+           ("small", "grouped", "full"): (1.4, 1.9), ("small", "grouped", "lora"): (1.5, 2.4),
+           ("small", "grouped", "adapter"): (1.5, 2.1), ("small", "grouped", "adapterfusion"): (1.7, 2.6),
+           **{("small", "uniform", name): (3.5, 5) for name in ("full", "lora", "adapter", "adapterfusion")}}
+
+
+def python_of(strategy):
+    return PEERS / ("adapters" if strategy.startswith("adapter") else "hf") / "bin/python"
+
+
+def run(command):
+    done = subprocess.run([str(part) for part in command], capture_output=True, text=True)
+    if done.returncode != 0:
+        sys.exit(f"compare: {' '.join(map(str, command))}\n{done.stderr[-2000:]}")
+    return done.stdout.strip().splitlines()[-1] if done.stdout.strip() else ""
+
+
+def make_model(size, data, scratch):
+    """A directory of random weights that both sides open."""
+    layers, hidden, words, *_ = SIZES[size]
+    directory = scratch / size
+    run([PEERS / "hf/bin/python", ROOT / "tests/bench/peers/make_model.py", "--text", data / "ratings_train.txt", "--output", directory,
+         "--words", min(words, 30000), "--rows", words, "--layers", layers, "--hidden", hidden, "--weights"])
+    return directory
+
+
+class Work:
+    """One strategy at one size and order: its batches, and a command for each side."""
+
+    def __init__(self, size, order, strategy, model, data, scratch, plugtune):
+        self.size, self.order, self.strategy, self.model = size, order, strategy, model
+        steps, self.warm_up = SIZES[size][3:]
+        self.batches = scratch / f"{size}-{order}.jsonl"
+        self.bench = ["bench", "--strategy", strategy, "--model-size", model, "--data", f"nsmc:{data}", "--order", order,
+                      "--batch-size", 32, "--steps", steps, "--warm-up", self.warm_up, "--batches", self.batches, "--json",
+                      "--set", f"data.train_limit={(steps + self.warm_up) * 32}", "--set", "run.seed=1",
+                      "--set", "train.learning_rate=5e-5", "--set", "train.schedule=constant"]
+        settings = list(STRATEGIES[strategy])
+        if strategy == "adapterfusion":
+            settings.append("strategy.sources=" + json.dumps(self.sources(scratch, data, plugtune)))
+        for setting in settings:
+            self.bench += ["--set", setting]
+
+    def sources(self, scratch, data, plugtune):
+        runs = []
+        for seed in range(4):
+            runs.append(str(scratch / f"{self.size}-adapter-{seed}"))
+            if pathlib.Path(runs[-1]).exists():
+                continue
+            experiment = scratch / "source.toml"
+            experiment.write_text(f'[run]\nseed = {seed}\n[model]\npath = "{self.model}"\n[data]\nplugin = "nsmc"\npath = "{data}"\n'
+                                  'train_limit = 64\neval_limit = 64\n[strategy]\nplugin = "adapter"\n[train]\nsteps = 1\n')
+            run([plugtune, "train", experiment, "--output", runs[-1], "--quiet"])
+        return runs
+
+    def ours(self, plugtune):
+        return json.loads(run([plugtune, *self.bench]))
+
+    def peers(self):
+        return json.loads(run([python_of(self.strategy), ROOT / "tests/bench/peers/step_time.py", "--model", self.model, "--batches",
+                               self.batches, "--strategy", self.strategy, "--warm-up", self.warm_up]))
+
+
+def spread(values):
+    middle = statistics.median(values)
+    return f"{middle:.1f} ± {100 * (max(values) - min(values)) / 2 / middle:.0f} %"
+
+
+def median(runs, key):
+    return statistics.median(one[key] for one in runs)
+
+
+def all_works(options, scratch, plugtune):
+    for size in options.sizes.split(","):
+        model = make_model(size, options.data, scratch)
+        for order in options.orders.split(","):
+            for strategy in options.strategies.split(","):
+                yield Work(size, order, strategy, model, options.data, scratch, plugtune)
+
+
+def interleave(rounds, first, second):
+    a, b = [], []
+    for _ in range(rounds):
+        a.append(first())
+        b.append(second())
+    return a, b
+
+
+def row_of(work, ours, theirs):
+    key = (work.size, work.order, work.strategy)
+    ratio = median(theirs, "us_per_token") / median(ours, "us_per_token")
+    memory = median(theirs, "peak_memory_bytes") / median(ours, "peak_memory_bytes")
+    floor, goal = TARGETS.get(key, ("", ""))
+    cells = [*key, spread([one["us_per_token"] for one in ours]), spread([one["us_per_token"] for one in theirs]), f"**{ratio:.2f}**",
+             f"{floor} / {goal}" if floor else "", f"{100 * median(ours, 'share_of_peak'):.0f} %",
+             f"{median(ours, 'peak_memory_bytes') / 1e9:.2f} GB ({memory:.1f})"]
+    return "| " + " | ".join(cells) + " |"
+
+
+HEADER = ("| size | order | strategy | plugtune, us a token | peer, us a token | peer / plugtune | floor / goal | share of peak | peak memory (peer's) |\n"
+          "| --- | --- | --- | --- | --- | --- | --- | --- | --- |")
+
+
+def machine(run):
+    model = re.search(r"model name\s*:\s*(.*)", pathlib.Path("/proc/cpuinfo").read_text())
+    return (f"{model.group(1) if model else platform.machine()}, {run['threads']} threads, {run['instruction_set']}, "
+            f"matrix peak {run['matrix_peak_gflops']:.0f} GFLOP/s")
+
+
+def write_table(lines):
+    text = TABLE.read_text()
+    head, rest = text.split(BEGIN)
+    TABLE.write_text(head + BEGIN + "\n" + "\n".join(lines) + "\n" + END + rest.split(END)[1])
+
+
+def against_peers(options, scratch):
+    plugtune = ROOT / options.build / "bin/plugtune"
+    rows, log = [], ROOT / "docs/performance.jsonl"
+    print(HEADER, flush=True)
+    for work in all_works(options, scratch, plugtune):
+        ours, theirs = interleave(options.rounds, lambda: work.ours(plugtune), work.peers)
+        rows.append(row_of(work, ours, theirs))
+        print(rows[-1], flush=True)
+        with log.open("a") as file:
+            for side, runs in (("plugtune", ours), ("peer", theirs)):
+                for one in runs:
+                    kept = {key: value for key, value in one.items() if key not in ("losses", "model")}
+                    file.write(json.dumps({"side": side, "size": work.size, "order": work.order, **kept}) + "\n")
+    versions = run([PEERS / "hf/bin/python", "-c", "import torch, transformers, peft; print('torch', torch.__version__, "
+                    "'transformers', transformers.__version__, 'peft', peft.__version__)"])
+    if options.write:
+        write_table([f"{machine(ours[-1])}; {versions}; {options.rounds} rounds, medians ± half the spread.", "", HEADER, *rows])
+
+
+def against_build(options, scratch):
+    first, second = (pathlib.Path(build) / "bin/plugtune" for build in options.two_builds)
+    print(f"| size | order | strategy | {first.parent.parent}, us a token | {second.parent.parent}, us a token | first / second |\n"
+          "| --- | --- | --- | --- | --- | --- |", flush=True)
+    for work in all_works(options, scratch, second):
+        a, b = interleave(options.rounds, lambda: work.ours(first), lambda: work.ours(second))
+        print(f"| {work.size} | {work.order} | {work.strategy} | {spread([one['us_per_token'] for one in a])} | "
+              f"{spread([one['us_per_token'] for one in b])} | {median(a, 'us_per_token') / median(b, 'us_per_token'):.3f} |", flush=True)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    commands = parser.add_subparsers(dest="command", required=True)
+    peers = commands.add_parser("peers")
+    peers.add_argument("--build", default="build/release")
+    peers.add_argument("--write", action="store_true", help="write docs/performance.md's table")
+    builds = commands.add_parser("builds")
+    builds.add_argument("two_builds", nargs=2, metavar="BUILD")
+    for command in (peers, builds):
+        command.add_argument("--data", required=True, type=lambda path: pathlib.Path(path).resolve())
+        command.add_argument("--rounds", type=int, default=5)
+        command.add_argument("--sizes", default="small")
+        command.add_argument("--orders", default="grouped,uniform")
+        command.add_argument("--strategies", default=",".join(STRATEGIES))
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="plugtune-compare-") as scratch:
+        (against_peers if options.command == "peers" else against_build)(options, pathlib.Path(scratch))
+
+
+if __name__ == "__main__":
+    main()
