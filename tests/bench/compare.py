@@ -4,8 +4,8 @@
     python3 tests/bench/compare.py builds build/old build/release --data DIR    two builds of plugtune
 
 DIR holds ratings_train.txt in NSMC's format. Both sides train the same random weights (made by transformers, dropout 0.1) on the
-same batches of token ids with the same optimizer. Every run is a process of its own. `peers` writes the table of
-docs/performance.md and adds every run to docs/performance.jsonl; both print as they go. No other work should run on the machine.
+same batches of token ids with the same optimizer. Every run is a process of its own. `peers --write` keeps every run in
+docs/performance.jsonl and makes the table of docs/performance.md from it. No other work should run on the machine.
 """
 
 import argparse
@@ -21,17 +21,19 @@ import tempfile
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 PEERS = pathlib.Path(os.environ.get("PLUGTUNE_CACHE", pathlib.Path.home() / ".cache/plugtune")) / "peers"
-TABLE = ROOT / "docs/performance.md"
+TABLE, LOG = ROOT / "docs/performance.md", ROOT / "docs/performance.jsonl"
 BEGIN, END = "<!-- made by tests/bench/compare.py: begin -->", "<!-- made by tests/bench/compare.py: end -->"
 
 # layers, hidden size, words, measured steps, steps before them
 SIZES = {"small": (4, 256, 8000, 60, 5), "base": (12, 768, 119547, 12, 2)}
 STRATEGIES = {"full": [], "lora": ["strategy.rank=64", "strategy.alpha=64"], "adapter": [], "adapterfusion": [], "head": []}
+EPOCHS_OF_HEAD = 4
 # (size, order, strategy): floor and goal of the ratio
 TARGETS = {("base", "grouped", "full"): (1.25, 1.5), ("base", "uniform", "full"): (3.5, 4.5), ("base", "grouped", "lora"): (1.3, 1.5),
            ("base", "grouped", "adapter"): (1.35, 1.6), ("base", "grouped", "adapterfusion"): (1.7, 2.2),
            ("small", "grouped", "full"): (1.4, 1.9), ("small", "grouped", "lora"): (1.5, 2.4),
            ("small", "grouped", "adapter"): (1.5, 2.1), ("small", "grouped", "adapterfusion"): (1.7, 2.6),
+           **{(size, order, "head"): (2, 5) for size in SIZES for order in ("grouped", "uniform")},
            **{("small", "uniform", name): (3.5, 5) for name in ("full", "lora", "adapter", "adapterfusion")}}
 
 
@@ -61,10 +63,13 @@ class Work:
     def __init__(self, size, order, strategy, model, data, scratch, plugtune):
         self.size, self.order, self.strategy, self.model = size, order, strategy, model
         steps, self.warm_up = SIZES[size][3:]
-        self.batches = scratch / f"{size}-{order}.jsonl"
+        examples = (steps + self.warm_up) * 32
+        if strategy == "head":  # all of four epochs: what is computed once is not to be left out
+            steps, self.warm_up = EPOCHS_OF_HEAD * (steps + self.warm_up), 0
+        self.batches = scratch / f"{size}-{order}-{strategy}.jsonl"
         self.bench = ["bench", "--strategy", strategy, "--model-size", model, "--data", f"nsmc:{data}", "--order", order,
                       "--batch-size", 32, "--steps", steps, "--warm-up", self.warm_up, "--batches", self.batches, "--json",
-                      "--set", f"data.train_limit={(steps + self.warm_up) * 32}", "--set", "run.seed=1",
+                      "--set", f"data.train_limit={examples}", "--set", "run.seed=1",
                       "--set", "train.learning_rate=5e-5", "--set", "train.schedule=constant"]
         settings = list(STRATEGIES[strategy])
         if strategy == "adapterfusion":
@@ -117,19 +122,20 @@ def interleave(rounds, first, second):
     return a, b
 
 
-def row_of(work, ours, theirs):
-    key = (work.size, work.order, work.strategy)
+def row_of(key, ours, theirs):
+    size, order, strategy = key
     ratio = median(theirs, "us_per_token") / median(ours, "us_per_token")
     memory = median(theirs, "peak_memory_bytes") / median(ours, "peak_memory_bytes")
     floor, goal = TARGETS.get(key, ("", ""))
+    share = "" if strategy == "head" else f"{100 * median(ours, 'share_of_peak'):.0f} %"  # of work that is not done
     cells = [*key, spread([one["us_per_token"] for one in ours]), spread([one["us_per_token"] for one in theirs]), f"**{ratio:.2f}**",
-             f"{floor} / {goal}" if floor else "", f"{100 * median(ours, 'share_of_peak'):.0f} %",
-             f"{median(ours, 'peak_memory_bytes') / 1e9:.2f} GB ({memory:.1f})"]
+             f"{floor} / {goal}" if floor else "", share, f"{median(ours, 'peak_memory_bytes') / 1e9:.2f} GB ({memory:.1f})",
+             str(len(ours))]
     return "| " + " | ".join(cells) + " |"
 
 
-HEADER = ("| size | order | strategy | plugtune, us a token | peer, us a token | peer / plugtune | floor / goal | share of peak | peak memory (peer's) |\n"
-          "| --- | --- | --- | --- | --- | --- | --- | --- | --- |")
+HEADER = ("| size | order | strategy | plugtune, us a token | peer, us a token | peer / plugtune | floor / goal | share of peak | peak memory (peer's) | rounds |\n"
+          "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |")
 
 
 def machine(run):
@@ -138,29 +144,41 @@ def machine(run):
             f"matrix peak {run['matrix_peak_gflops']:.0f} GFLOP/s")
 
 
-def write_table(lines):
+def write_table(versions):
+    """From everything that the log has, in the order in which it was measured first."""
+    works = {}
+    for line in LOG.read_text().splitlines():
+        one = json.loads(line)
+        works.setdefault((one["size"], one["order"], one["strategy"]), {"plugtune": [], "peer": []})[one["side"]].append(one)
+    rows = [row_of(key, sides["plugtune"], sides["peer"]) for key, sides in works.items()]
+    newest = list(works.values())[-1]["plugtune"][-1]
     text = TABLE.read_text()
     head, rest = text.split(BEGIN)
+    lines = [f"{machine(newest)}; {versions}; medians ± half the spread.", "", HEADER, *rows]
     TABLE.write_text(head + BEGIN + "\n" + "\n".join(lines) + "\n" + END + rest.split(END)[1])
+
+
+def keep(work, side, runs):
+    with LOG.open("a") as file:
+        for one in runs:
+            kept = {key: value for key, value in one.items() if key not in ("losses", "model")}
+            file.write(json.dumps({"side": side, "size": work.size, "order": work.order, **kept}) + "\n")
 
 
 def against_peers(options, scratch):
     plugtune = ROOT / options.build / "bin/plugtune"
-    rows, log = [], ROOT / "docs/performance.jsonl"
+    if options.write and not options.add:
+        LOG.write_text("")
     print(HEADER, flush=True)
     for work in all_works(options, scratch, plugtune):
         ours, theirs = interleave(options.rounds, lambda: work.ours(plugtune), work.peers)
-        rows.append(row_of(work, ours, theirs))
-        print(rows[-1], flush=True)
-        with log.open("a") as file:
-            for side, runs in (("plugtune", ours), ("peer", theirs)):
-                for one in runs:
-                    kept = {key: value for key, value in one.items() if key not in ("losses", "model")}
-                    file.write(json.dumps({"side": side, "size": work.size, "order": work.order, **kept}) + "\n")
-    versions = run([PEERS / "hf/bin/python", "-c", "import torch, transformers, peft; print('torch', torch.__version__, "
-                    "'transformers', transformers.__version__, 'peft', peft.__version__)"])
+        print(row_of((work.size, work.order, work.strategy), ours, theirs), flush=True)
+        if options.write:
+            keep(work, "plugtune", ours)
+            keep(work, "peer", theirs)
     if options.write:
-        write_table([f"{machine(ours[-1])}; {versions}; {options.rounds} rounds, medians ± half the spread.", "", HEADER, *rows])
+        write_table(run([PEERS / "hf/bin/python", "-c", "import torch, transformers, peft; print('torch', torch.__version__, "
+                         "'transformers', transformers.__version__, 'peft', peft.__version__)"]))
 
 
 def against_build(options, scratch):
@@ -178,7 +196,8 @@ def main():
     commands = parser.add_subparsers(dest="command", required=True)
     peers = commands.add_parser("peers")
     peers.add_argument("--build", default="build/release")
-    peers.add_argument("--write", action="store_true", help="write docs/performance.md's table")
+    peers.add_argument("--write", action="store_true", help="write docs/performance.md's table and the log that it is made from")
+    peers.add_argument("--add", action="store_true", help="to what the log has, of the same machine")
     builds = commands.add_parser("builds")
     builds.add_argument("two_builds", nargs=2, metavar="BUILD")
     for command in (peers, builds):
