@@ -12,6 +12,7 @@
 #include "app/command_line.h"
 #include "app/process.h"
 #include "app/session.h"
+#include "formats/temporary_directory.h"
 #include "formats/wording.h"
 #include "kernels/simd.h"
 #include "model/nominal_flop.h"
@@ -26,9 +27,10 @@ using Json = nlohmann::ordered_json;
 
 double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
 
-/// Notes when each step ended.
+/// Notes when each step ended, from begin() on.
 class StepClock final : public train::Listener {
  public:
+  void begin() { start_ = Clock::now(); }
   void on_step(const train::StepReport& report) override {
     if (ends.empty()) first_step_seconds = process_seconds();
     ends.push_back(seconds_since(start_));
@@ -167,18 +169,17 @@ int bench(const CommandLine& line) {
   const int64_t warm_up = whole_number(line, "warm-up", 5, 0);
   options.steps = whole_number(line, "steps", 40, 1) + warm_up;
 
-  const TemporaryDirectory scratch;
-  Session session = open_experiment(bench_experiment(options, scratch), line.search_path());
+  const formats::TemporaryDirectory scratch("bench");
+  Session session = open_experiment(bench_experiment(options, scratch.path()), line.search_path());
   const auto start = Clock::now();
   const data::EncodedSplit split = encode_split(session, Split::kTrain);
   const double tokenize_seconds = seconds_since(start);
-  int64_t trainable = 0;
-  for (const auto& [name, tensor] : train::trainable_parameters(session.model()))
-    trainable += tensor.numel();
+  const int64_t trainable = train::count_numbers(train::trainable_parameters(session.model()));
   StepClock clock;
   train::Trainer trainer({session.model(), session.methods, split, nullptr, nullptr, clock, session.experiment.train,
                           session.experiment.eval, static_cast<uint64_t>(session.experiment.run.seed)});
   if (line.has("batches")) write_batches(line.text("batches"), trainer.plan(), options.steps);
+  clock.begin();
   trainer.run(/*resume=*/false);
   Json result = result_of(session, trainer, clock, tokenize_seconds, trainable, warm_up);
   if (options.model_size == "base" || options.model_size == "small") result["model"] = options.model_size;

@@ -2,13 +2,14 @@
 #include "app/bench_experiment.h"
 
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <fstream>
 
+#include "app/session.h"
 #include "experiment/overrides.h"
 #include "experiment/toml.h"
 #include "formats/bert_config.h"
+#include "formats/checkpoint_files.h"
 #include "formats/model_directory.h"
 #include "plugtune/error.h"
 #include "text/vocabulary.h"
@@ -41,14 +42,6 @@ std::string make_model(const BenchOptions& options, const fs::path& scratch) {
   return scratch.string();
 }
 
-bool has_weights(const fs::path& directory) {
-  for (const char* file :
-       {"model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json"}) {
-    if (fs::exists(fs::symlink_status(directory / file))) return true;
-  }
-  return false;
-}
-
 void set(ConfigNode& tables, const std::string& table, const std::string& key, ConfigNode value) {
   const ConfigNode* old = tables.find(table);
   ConfigNode changed = old != nullptr ? *old : ConfigNode{ConfigNode::Table{}};
@@ -67,37 +60,16 @@ void set_steps(ConfigNode& tables, int64_t steps) {
 void set_model(ConfigNode& tables, const BenchOptions& options, const fs::path& scratch) {
   const bool is_shape = options.model_size == "base" || options.model_size == "small";
   const std::string path = is_shape ? make_model(options, scratch) : options.model_size;
-  const bool is_random = is_shape || !has_weights(formats::resolve_model(path));
+  const bool is_random = is_shape || !formats::has_checkpoint(formats::resolve_model(path));
   ConfigNode table{ConfigNode::Table{}};
   table.set("path", {path});
   table.set("init", {std::string(is_random ? "random" : "pretrained")});
   tables.set("model", std::move(table));
 }
 
-void set_data(ConfigNode& tables, const std::string& data) {
-  const size_t colon = data.find(':');
-  if (colon == std::string::npos)
-    throw Error(fmt::format("--data: must be PLUGIN:PATH, such as table:reviews.csv, got '{}'", data));
-  ConfigNode table{ConfigNode::Table{}};
-  table.set("plugin", {data.substr(0, colon)});
-  table.set("path", {data.substr(colon + 1)});
-  tables.set("data", std::move(table));
-}
-
 }  // namespace
 
-TemporaryDirectory::TemporaryDirectory() {
-  std::string name = (fs::temp_directory_path() / "plugtune-bench-XXXXXX").string();
-  if (mkdtemp(name.data()) == nullptr) throw Error(name + ": cannot be created; is there a temporary directory?");
-  path_ = name;
-}
-
-TemporaryDirectory::~TemporaryDirectory() {
-  std::error_code ignored;
-  fs::remove_all(path_, ignored);
-}
-
-experiment::Experiment bench_experiment(const BenchOptions& options, const TemporaryDirectory& scratch) {
+experiment::Experiment bench_experiment(const BenchOptions& options, const fs::path& scratch) {
   const bool has_file = !options.experiment.empty();
   ConfigNode tables = has_file ? experiment::read_toml(options.experiment) : ConfigNode{ConfigNode::Table{}};
   const auto need = [&](const std::string& value, const char* option) {
@@ -110,8 +82,8 @@ experiment::Experiment bench_experiment(const BenchOptions& options, const Tempo
     table.set("plugin", {options.strategy});
     tables.set("strategy", std::move(table));
   }
-  if (need(options.data, "--data")) set_data(tables, options.data);
-  if (need(options.model_size, "--model-size")) set_model(tables, options, scratch.path());
+  if (need(options.data, "--data")) tables.set("data", data_table(options.data));
+  if (need(options.model_size, "--model-size")) set_model(tables, options, scratch);
   if (!options.order.empty()) set(tables, "train", "group_by_length", {options.order == "grouped"});
   if (options.batch_size > 0) set(tables, "train", "batch_size", {options.batch_size});
   set_steps(tables, options.steps);

@@ -283,19 +283,23 @@ Session open_run(const std::string& run, const plugin::SearchPath& search) {
   return session;
 }
 
+ConfigNode data_table(const std::string& option) {
+  const size_t colon = option.find(':');
+  if (colon == std::string::npos)
+    throw Error(fmt::format("--data: must be PLUGIN:PATH, such as table:reviews.csv, got '{}'", option));
+  ConfigNode table{ConfigNode::Table{}};
+  table.set("plugin", {option.substr(0, colon)});
+  table.set("path", {option.substr(colon + 1)});
+  return table;
+}
+
 void open_data(Session& session, const std::string& other) {
   Experiment& file = session.experiment;
   std::string name = file.data.plugin;
   if (!other.empty()) {
     // The run's settings are about the run's data; another data set starts from its own defaults.
-    const size_t colon = other.find(':');
-    if (colon == std::string::npos) {
-      throw Error(fmt::format("--data: must be PLUGIN:PATH, such as table:reviews.csv, got '{}'", other));
-    }
-    name = other.substr(0, colon);
-    ConfigNode table{ConfigNode::Table{}};
-    table.set("plugin", {name});
-    table.set("path", {other.substr(colon + 1)});
+    const ConfigNode table = data_table(other);
+    name = std::get<std::string>(table.find("plugin")->value);
     file.data.plugin = name;
     file.tables.set("data", table);
   }

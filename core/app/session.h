@@ -77,6 +77,9 @@ void load_values(Session& session, const std::string& run);
 void check_base_of_start(const Session& session, const std::string& subject, const std::string& run,
                          const experiment::DeltaInfo& info);
 
+/// [data] of a --data option, "plugin:path". Throws Error when it is not of this form.
+ConfigNode data_table(const std::string& option);
+
 /// Opens the data set: that of the session's experiment, or "plugin:path".
 void open_data(Session& session, const std::string& other = "");
 

@@ -22,16 +22,9 @@ namespace {
 
 double now() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
 
-int64_t count(const std::vector<std::pair<std::string, Tensor>>& tensors) {
-  int64_t numbers = 0;
-  for (const auto& [name, tensor] : tensors)
-    numbers += tensor.numel();
-  return numbers;
-}
-
 /// Trainable numbers of the classifier, and of the pooler when no strategy asked for it but the head.
 int64_t head_parameters(const Session& session) {
-  int64_t all = count(train::trainable_parameters(session.model()));
+  int64_t all = train::count_numbers(train::trainable_parameters(session.model()));
   for (const int64_t strategy : session.methods.trainable_counts())
     all -= strategy;
   return all;
@@ -71,14 +64,16 @@ report::RunReport describe(const Session& session, const Splits& splits, double 
   report.name = experiment.run.name;
   report.seed = experiment.run.seed;
   report.experiment = session.resolved;
-  report.model = {experiment.model.path, session.opened.fingerprint, count(session.model().own_parameters())};
+  report.model = {experiment.model.path, session.opened.fingerprint,
+                  train::count_numbers(session.model().own_parameters())};
   for (size_t i = 0; i < session.methods.all().size(); ++i) {
     const auto& strategy = session.methods.all()[i];
     report.strategies.push_back({strategy.name(), strategy.version(), session.methods.trainable_counts()[i], {}});
   }
-  report.trainable_parameters = count(train::trainable_parameters(session.model()));
+  report.trainable_parameters = train::count_numbers(train::trainable_parameters(session.model()));
   report.head_parameters = head_parameters(session);
-  const auto total = static_cast<double>(report.model.parameters + count(session.model().patch_parameters()));
+  const auto total =
+      static_cast<double>(report.model.parameters + train::count_numbers(session.model().patch_parameters()));
   report.trainable_fraction = static_cast<double>(report.trainable_parameters) / total;
   report.data.plugin = session.dataset->name();
   report.data.train_examples = static_cast<int64_t>(splits.train.size());
@@ -120,7 +115,7 @@ std::string setup_text(const Session& session, const Splits& splits, const repor
         {strategy.name(), strategy.version(), strategy.file() + taken, session.methods.trainable_counts()[i]});
   }
   setup.head_trainable = report.head_parameters;
-  setup.total_parameters = report.model.parameters + count(session.model().patch_parameters());
+  setup.total_parameters = report.model.parameters + train::count_numbers(session.model().patch_parameters());
   setup.steps = steps;
   setup.batch_size = experiment.train.batch_size;
   setup.seed = report.seed;

@@ -19,6 +19,19 @@ namespace {
 
 namespace fs = std::filesystem;
 
+constexpr const char* kNames[] = {"model.safetensors", "model.safetensors.index.json", "pytorch_model.bin",
+                                  "pytorch_model.bin.index.json"};
+
+/// The first of the names that is there; empty when none is. A link into a cache that lost its file is there: it is told as such.
+fs::path found_in(const fs::path& directory) {
+  std::error_code failure;
+  for (const char* name : kNames) {
+    const fs::path path = directory / name;
+    if (fs::exists(fs::symlink_status(path, failure))) return path;
+  }
+  return {};
+}
+
 NamedTensors read_one(const fs::path& path) {
   return path.extension() == ".safetensors" ? SafetensorsFile::open(path).tensors() : read_torch_file(path);
 }
@@ -89,21 +102,17 @@ std::string present_instead(const fs::path& directory) {
 }  // namespace
 
 NamedTensors read_checkpoint(const fs::path& directory, std::vector<fs::path>& files) {
-  const char* names[] = {"model.safetensors", "model.safetensors.index.json", "pytorch_model.bin",
-                         "pytorch_model.bin.index.json"};
-  std::error_code failure;
-  for (const char* name : names) {
-    const fs::path path = directory / name;
-    if (!fs::exists(fs::symlink_status(path, failure))) {
-      continue;  // a link into a cache that lost its file is told as such
-    }
+  if (const fs::path path = found_in(directory); !path.empty()) {
     if (path.extension() == ".json") return read_shards(path, files);
     files.push_back(path);
     return read_one(path);
   }
+  std::error_code failure;
   if (!fs::is_directory(directory, failure)) throw Error(not_found(directory));
-  throw Error(fmt::format("{}: has no weights: needs {}; {}", directory.string(), fmt::join(names, " or "),
+  throw Error(fmt::format("{}: has no weights: needs {}; {}", directory.string(), fmt::join(kNames, " or "),
                           present_instead(directory)));
 }
+
+bool has_checkpoint(const fs::path& directory) { return !found_in(directory).empty(); }
 
 }  // namespace plugtune::formats

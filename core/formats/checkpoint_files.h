@@ -12,4 +12,7 @@ namespace plugtune::formats {
 /// shards. Adds what was read to `files`. Throws Error when there is none, or a shard and its index disagree.
 NamedTensors read_checkpoint(const std::filesystem::path& directory, std::vector<std::filesystem::path>& files);
 
+/// Whether read_checkpoint() would find any of them, readable or not.
+bool has_checkpoint(const std::filesystem::path& directory);
+
 }  // namespace plugtune::formats

@@ -108,16 +108,6 @@ ConfigView settings_view(const CheckSubject& subject, const Plugin& plugin, Conf
   return ConfigView(std::move(table), std::move(origin));
 }
 
-TemporaryDirectory::TemporaryDirectory() {
-  std::string name = (std::filesystem::temp_directory_path() / "plugtune-check-XXXXXX").string();
-  if (mkdtemp(name.data()) == nullptr) throw Error(name + ": cannot be created; is there a temporary directory?");
-  path_ = name;
-}
-TemporaryDirectory::~TemporaryDirectory() {
-  std::error_code ignored;  // what stays behind is small and in the temporary directory
-  std::filesystem::remove_all(path_, ignored);
-}
-
 std::string counted(size_t number, const std::string& noun) {
   return fmt::format("{} {}{}", number, noun, number == 1 ? "" : "s");
 }

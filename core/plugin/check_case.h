@@ -51,19 +51,6 @@ const std::vector<CheckCase>& dataset_cases();
 /// The plugin's table as the host would hand it over.
 ConfigView settings_view(const CheckSubject& subject, const Plugin& plugin, ConfigNode table);
 
-/// A directory of its own under the system's temporary one, removed with everything in it.
-class TemporaryDirectory {
- public:
-  TemporaryDirectory();
-  ~TemporaryDirectory();
-  TemporaryDirectory(const TemporaryDirectory&) = delete;
-  TemporaryDirectory& operator=(const TemporaryDirectory&) = delete;
-  std::string file(const std::string& name) const { return path_ + "/" + name; }
-
- private:
-  std::string path_;
-};
-
 /// "1 token", "3 tokens".
 std::string counted(size_t number, const std::string& noun);
 

@@ -4,6 +4,7 @@
 #include <filesystem>
 
 #include "formats/mapped_file.h"
+#include "formats/temporary_directory.h"
 #include "plugin/check_case.h"
 #include "plugin/elf_file.h"
 #include "plugin/library.h"
@@ -68,7 +69,7 @@ std::string check_descriptor(const CheckSubject& subject) {
 /// A plugin answers to its own name only: the same file under another one is refused.
 std::string check_names(const CheckSubject& subject) {
   const Plugin plugin = subject.load();
-  const TemporaryDirectory directory;
+  const formats::TemporaryDirectory directory("check");
   for (const std::string& name : {"x" + plugin.name(), plugin.name() + "x"}) {
     const std::string link = directory.file(file_name(plugin.kind(), name));
     std::filesystem::create_symlink(std::filesystem::absolute(subject.path), link);

@@ -5,6 +5,7 @@
 #include <set>
 
 #include "formats/safetensors.h"
+#include "formats/temporary_directory.h"
 #include "formats/wording.h"
 #include "plugin/check_exchange.h"
 #include "plugin/check_numbers.h"
@@ -170,7 +171,7 @@ std::string check_save_load(const CheckSubject& subject) {
   saved.apply(/*seed=*/5);
   saved.train(3);
   loaded.apply(/*seed=*/6);
-  const TemporaryDirectory directory;
+  const formats::TemporaryDirectory directory("check");
   const std::string file = directory.file("delta.safetensors");
   formats::write_safetensors(file, delta_copy(saved));
   train::load_delta(loaded.model(), formats::SafetensorsFile::open(file).tensors(), file);
@@ -230,7 +231,7 @@ std::string check_bad_state(const CheckSubject& subject) {
     expect_refused("a delta with another shape of '" + key + "'", changed);
   }
 
-  const TemporaryDirectory directory;
+  const formats::TemporaryDirectory directory("check");
   const std::string file = directory.file("delta.safetensors");
   formats::write_safetensors(file, good);
   std::filesystem::resize_file(file, std::filesystem::file_size(file) * 2 / 3);

@@ -51,6 +51,13 @@ std::vector<std::pair<std::string, Tensor>> trainable_parameters(const model::Be
   return all;
 }
 
+int64_t count_numbers(const std::vector<std::pair<std::string, Tensor>>& tensors) {
+  int64_t numbers = 0;
+  for (const auto& [name, tensor] : tensors)
+    numbers += tensor.numel();
+  return numbers;
+}
+
 Trainer::Trainer(TrainJob job)
     : job_(std::move(job)),
       plan_(job_.train, batch_settings(job_)),

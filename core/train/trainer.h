@@ -33,6 +33,9 @@ struct TrainJob {
 /// Every trainable tensor with its full name: patches', the base's that strategies asked for, the head's.
 std::vector<std::pair<std::string, Tensor>> trainable_parameters(const model::Bert& model);
 
+/// How many numbers they have together.
+int64_t count_numbers(const std::vector<std::pair<std::string, Tensor>>& tensors);
+
 /// Trains to the end, or from the newest checkpoint on. Afterwards the model has the delta to keep.
 class Trainer {
  public:
