@@ -1,6 +1,7 @@
 // bert_layer.cc - what the pretrained encoder computes inside its sites. Devlin et al. 2019, arXiv:1810.04805.
 #include "model/bert_layer.h"
 
+#include <ATen/record_function.h>
 #include <torch/nn/functional.h>
 
 #include <array>
@@ -16,6 +17,17 @@
 namespace plugtune::model {
 namespace {
 
+// What a span of the forward pass is computed from, for RECORD_USER_SCOPE_WITH_INPUTS: see sdk/src/sites.cc.
+using Inputs = std::vector<c10::IValue>;
+
+/// Pairs of a query and a key of the same sequence.
+int64_t pairs_of(const Layout& queries, const Layout& keys) {
+  int64_t pairs = 0;
+  for (int64_t i = 0; i < queries.sequences(); ++i)
+    pairs += queries.length(i) * keys.length(i);
+  return pairs;
+}
+
 std::string layer_path(int64_t layer) { return "encoder.layer." + std::to_string(layer); }
 
 std::shared_ptr<LinearSite> linear_site(const std::string& path, Role role, int64_t layer, int64_t in, int64_t out) {
@@ -25,16 +37,21 @@ std::shared_ptr<LinearSite> linear_site(const std::string& path, Role role, int6
 }  // namespace
 
 Tensor BertLinear::base(const Tensor& x) {
+  RECORD_USER_SCOPE_WITH_INPUTS(info().path, Inputs{x});
   return x.dim() == 2 ? kernels::linear(x, weight, bias) : torch::linear(x, weight, bias);
 }
 
 Tensor activated(LinearSite& linear, const Tensor& x, const std::string& activation) {
-  if (activation == "gelu") {
-    // Bare, the bias is added inside the activation's pass.
-    return linear.bare() ? kernels::bias_gelu(kernels::linear(x, linear.weight, {}), linear.bias)
-                         : kernels::gelu(linear.forward(x));
-  }
-  const Tensor product = linear.forward(x);
+  const std::string& path = linear.info().path;
+  // Bare, the bias is added inside the activation's pass.
+  const bool adds_bias = activation == "gelu" && linear.bare();
+  const Tensor product = [&] {
+    if (!adds_bias) return linear.forward(x);
+    RECORD_USER_SCOPE_WITH_INPUTS(path, Inputs{x});
+    return kernels::linear(x, linear.weight, {});
+  }();
+  RECORD_USER_SCOPE_WITH_INPUTS(path.substr(0, path.rfind('.')) + ".activation", Inputs{product});
+  if (activation == "gelu") return adds_bias ? kernels::bias_gelu(product, linear.bias) : kernels::gelu(product);
   if (activation == "gelu_new") return torch::gelu(product, "tanh");
   if (activation == "relu") return torch::relu(product);
   if (activation == "tanh") return torch::tanh(product);
@@ -54,6 +71,7 @@ BertAttention::BertAttention(const BertOptions& options, int64_t layer)
 }
 
 Tensor BertAttention::base(const AttentionIn& in) {
+  RECORD_USER_SCOPE_WITH_INPUTS(info().path, (Inputs{in.q, in.k, in.v, pairs_of(in.queries, in.keys)}));
   return kernels::attention(in.q, in.k, in.v, in.queries, in.keys, kernels::draw_dropout(dropout_, is_training()));
 }
 
@@ -63,11 +81,15 @@ BertJunction::BertJunction(SiteInfo info, const BertOptions& options)
 
 Tensor BertJunction::close(const Tensor& h, const Tensor& residual, const Layout& layout) {
   const kernels::Dropout dropout = kernels::draw_dropout(dropout_, is_training());
-  if (bare()) return kernels::dropout_residual_layer_norm(h, residual, weight, bias, eps(), dropout);
+  if (bare()) {
+    RECORD_USER_SCOPE_WITH_INPUTS(info().path, (Inputs{h, residual}));
+    return kernels::dropout_residual_layer_norm(h, residual, weight, bias, eps(), dropout);
+  }
   return forward({kernels::dropout(h, dropout), residual, layout});
 }
 
 Tensor BertJunction::base(const JunctionIn& in) {
+  RECORD_USER_SCOPE_WITH_INPUTS(info().path, (Inputs{in.h, in.residual}));
   return kernels::dropout_residual_layer_norm(in.h, in.residual, weight, bias, eps(), {});
 }
 
@@ -101,6 +123,7 @@ BertLayer::BertLayer(const BertOptions& options, int64_t layer)
 AttentionIn BertLayer::attention_input(const Tensor& h_queries, const Layout& queries, const LayerIn& keys) {
   LinearSite &query = *attention->query, &key = *attention->key, &value = *attention->value;
   if (h_queries.is_same(keys.h) && query.bare() && key.bare() && value.bare()) {
+    RECORD_USER_SCOPE_WITH_INPUTS(attention->info().path + ".{query,key,value}", Inputs{h_queries});
     const std::array<kernels::Projection, 3> projections = {
         {{query.weight, query.bias}, {key.weight, key.bias}, {value.weight, value.bias}}};
     const auto [q, k, v] = kernels::split_qkv(kernels::linear(h_queries, projections), heads_);
@@ -112,6 +135,7 @@ AttentionIn BertLayer::attention_input(const Tensor& h_queries, const Layout& qu
 }
 
 Tensor BertLayer::compute(const Tensor& h_queries, const Layout& queries, const LayerIn& keys) {
+  RECORD_USER_SCOPE_WITH_INPUTS(info().path, Inputs{h_queries});
   const Tensor context = attention->forward(attention_input(h_queries, queries, keys));
   const Tensor attended = after_attention->close(
       attention_output->forward(context.reshape({context.size(0), heads_ * head_size_})), h_queries, queries);
@@ -158,11 +182,12 @@ BertTrunk::BertTrunk(const BertOptions& options, std::shared_ptr<EmbeddingSite> 
   norm_bias = norm->register_parameter("bias", torch::zeros({hidden}));
 }
 
-Tensor BertTrunk::base(const TrunkIn& in) {
-  const Tensor h =
-      kernels::embedding_layer_norm(in.words, in.types, in.positions, type_table, position_table, norm_weight,
-                                    norm_bias, eps_, kernels::draw_dropout(dropout_, is_training()));
-  return encoder_.forward({h, in.layout});
+Tensor BertTrunk::base(const TrunkIn& in) { return encoder_.forward({embed(in), in.layout}); }
+
+Tensor BertTrunk::embed(const TrunkIn& in) {
+  RECORD_USER_SCOPE_WITH_INPUTS(info().path, Inputs{in.words});
+  return kernels::embedding_layer_norm(in.words, in.types, in.positions, type_table, position_table, norm_weight,
+                                       norm_bias, eps_, kernels::draw_dropout(dropout_, is_training()));
 }
 
 BertHead::BertHead(const BertOptions& options, LinearSite& pooler, LinearSite& classifier)
@@ -172,6 +197,7 @@ BertHead::BertHead(const BertOptions& options, LinearSite& pooler, LinearSite& c
       dropout_(options.classifier_dropout) {}
 
 Tensor BertHead::base(const HeadIn& in) {
+  RECORD_USER_SCOPE_WITH_INPUTS(info().path, Inputs{in.h});
   const Tensor first = in.layout.rows() == in.layout.sequences() ? in.h : in.h.index_select(0, in.layout.first_rows());
   const Tensor pooled = torch::tanh(pooler_.forward(first));  // (B, H)
   return classifier_.forward(kernels::dropout(pooled, kernels::draw_dropout(dropout_, is_training())));

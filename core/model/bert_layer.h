@@ -89,6 +89,7 @@ class BertTrunk final : public TrunkSite {
   Tensor base(const TrunkIn& in) override;
 
  private:
+  Tensor embed(const TrunkIn& in);
   BertEncoder& encoder_;
   double eps_, dropout_;
 };

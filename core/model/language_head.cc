@@ -1,6 +1,8 @@
 // language_head.cc - what a masked-LM head computes. As transformers' BertForMaskedLM.
 #include "model/language_head.h"
 
+#include <ATen/record_function.h>
+
 #include "model/bert_layer.h"
 
 namespace plugtune::model {
@@ -25,6 +27,7 @@ LanguageHead::LanguageHead(const BertOptions& options, LanguageHeadParts& parts)
       eps_(options.layer_norm_eps) {}
 
 Tensor LanguageHead::base(const HeadIn& in) {
+  RECORD_USER_SCOPE_WITH_INPUTS(info().path, std::vector<c10::IValue>{in.h});
   const Tensor h = read_rows.defined() ? in.h.index_select(0, read_rows) : in.h;  // (M, H)
   const Tensor transformed = torch::layer_norm(activated(*parts_.dense, h, activation_), {h.size(1)},
                                                parts_.norm_weight, parts_.norm_bias, eps_);

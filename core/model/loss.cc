@@ -1,6 +1,7 @@
 // loss.cc - cross-entropy, binary cross-entropy and squared error over packed batches.
 #include "model/loss.h"
 
+#include <ATen/record_function.h>
 #include <torch/nn/functional.h>
 
 #include <algorithm>
@@ -10,6 +11,7 @@ namespace plugtune::model {
 
 Tensor task_loss(TaskKind kind, const Tensor& logits, const Tensor& targets, int64_t examples) {
   namespace F = torch::nn::functional;
+  RECORD_USER_SCOPE("loss");
   const Tensor values = logits.to(torch::promote_types(logits.scalar_type(), torch::kFloat32));
   const double share = 1.0 / static_cast<double>(std::max<int64_t>(examples, 1));  // a step may have nothing to guess
   switch (kind) {

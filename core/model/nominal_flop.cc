@@ -3,6 +3,8 @@
 
 #include <cstdlib>
 
+#include "model/span_cost.h"
+
 namespace plugtune::model {
 namespace {
 
@@ -14,31 +16,24 @@ int64_t layer_of(const std::string& name, int64_t layers) {
   return name.starts_with("embeddings.") || name.starts_with("encoder.") ? -1 : layers;
 }
 
-struct Count {
-  double forward = 0, weight_gradients = 0;
-};
-
 }  // namespace
 
 double nominal_flop_per_row(const Bert& model, double mean_length) {
   const ModelInfo& info = model.info();
-  std::vector<Count> counts(static_cast<size_t>(info.layers));
+  std::vector<RowProducts> counts(static_cast<size_t>(info.layers));
+  for_each_product(model, [&](const std::string& name, const RowProducts& products) {
+    const int64_t layer = layer_of(name, info.layers);
+    if (layer < 0 || layer >= info.layers) return;
+    counts[static_cast<size_t>(layer)].forward += products.forward;
+    counts[static_cast<size_t>(layer)].weight_gradients += products.weight_gradients;
+  });
   int64_t lowest = info.layers;
-  const auto add = [&](const std::vector<std::pair<std::string, Tensor>>& parameters) {
-    for (const auto& [name, parameter] : parameters) {
-      const int64_t layer = layer_of(name, info.layers);
-      if (parameter.requires_grad()) lowest = std::min(lowest, layer);
-      if (layer < 0 || layer >= info.layers || parameter.dim() != 2) continue;
-      const double product = 2 * static_cast<double>(parameter.numel());
-      counts[static_cast<size_t>(layer)].forward += product;
-      if (parameter.requires_grad()) counts[static_cast<size_t>(layer)].weight_gradients += product;
-    }
-  };
-  add(model.own_parameters());
-  add(model.patch_parameters());
+  for (const auto& parameters : {model.own_parameters(), model.patch_parameters()})
+    for (const auto& [name, parameter] : parameters)
+      if (parameter.requires_grad()) lowest = std::min(lowest, layer_of(name, info.layers));
   double flop = 0;
   for (int64_t layer = 0; layer < info.layers; ++layer) {
-    const Count& count = counts[static_cast<size_t>(layer)];
+    const RowProducts& count = counts[static_cast<size_t>(layer)];
     const double attention =
         4 * mean_length * static_cast<double>(info.hidden_size);  // scores, and their sum of values
     flop += count.forward + attention;
