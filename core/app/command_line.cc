@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <boost/program_options.hpp>
+#include <charconv>
 #include <iostream>
 
 namespace plugtune::app {
@@ -134,6 +135,15 @@ bool CommandLine::has(const std::string& name) const { return options_->given.co
 
 std::string CommandLine::text(const std::string& name) const {
   return has(name) ? options_->given[name].as<std::string>() : "";
+}
+
+int64_t CommandLine::whole_number(const std::string& name, int64_t otherwise, int64_t least) const {
+  if (!has(name)) return otherwise;
+  const std::string given = text(name);
+  int64_t number = 0;
+  const auto [end, error] = std::from_chars(given.data(), given.data() + given.size(), number);
+  if (error == std::errc() && end == given.data() + given.size() && number >= least) return number;
+  throw Error(fmt::format("{}: --{} must be a whole number of at least {}, got '{}'", command_, name, least, given));
 }
 
 std::vector<std::string> CommandLine::texts(const std::string& name) const {

@@ -1,6 +1,7 @@
 #pragma once
 // command_line.h - one command's options: declared, parsed, explained.
 
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <vector>
@@ -40,6 +41,8 @@ class CommandLine {
   bool has(const std::string& name) const;
   /// Of a value or choice; "" when it was not given and has no default.
   std::string text(const std::string& name) const;
+  /// Of a value; `otherwise` when it was not given. Throws Error when it is no whole number of at least `least`.
+  int64_t whole_number(const std::string& name, int64_t otherwise, int64_t least) const;
   /// Of values() or the positional arguments.
   std::vector<std::string> texts(const std::string& name) const;
   plugin::SearchPath search_path() const;

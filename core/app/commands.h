@@ -31,6 +31,7 @@ int bench_command(const Arguments& arguments);
 int plugins_command(const Arguments& arguments);
 int check_command(const Arguments& arguments);
 int config_command(const Arguments& arguments);
+int vocab_command(const Arguments& arguments);
 
 /// Runs `plugtune <arguments>`: finds the command and turns what it throws into one message on stderr and an exit code.
 int run(const Arguments& arguments);

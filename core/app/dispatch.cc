@@ -32,6 +32,7 @@ constexpr Command kCommands[] = {
     {"inspect", inspect_command, "what a file or directory of weights is, and where it can go"},
     {"compare", compare_command, "several runs side by side"},
     {"bench", bench_command, "speed and memory of training, of an experiment or a strategy"},
+    {"vocab", vocab_command, "the words of a text, and a model to pretrain on them"},
     {"config", config_command, "an experiment with every default filled in, checked"},
     {"plugins", plugins_command, "the strategies and data sets that are found"},
     {"check", check_command, "whether a plugin keeps to what plugtune relies on"},

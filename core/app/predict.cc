@@ -2,7 +2,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
 #include <fstream>
 #include <functional>
 #include <iostream>
@@ -159,13 +158,8 @@ void predict_lines(Prediction& prediction, std::vector<std::string> lines) {
 }
 
 int64_t read_top(const CommandLine& line) {
-  if (!line.has("top")) return kWordsTold;
-  const std::string text = line.text("top");
-  int64_t top = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), top);
-  if (error != std::errc() || end != text.data() + text.size() || top < 1)
-    throw Error(fmt::format("predict: --top must be a whole number of at least 1, got '{}'", text));
-  if (line.text("format") != "jsonl")
+  const int64_t top = line.whole_number("top", kWordsTold, 1);
+  if (line.has("top") && line.text("format") != "jsonl")
     throw Error("predict: --top needs --format jsonl; text is the best filling alone");
   return top;
 }
