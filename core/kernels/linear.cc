@@ -4,6 +4,10 @@
 #include <torch/csrc/autograd/custom_function.h>
 #include <torch/csrc/autograd/variable.h>
 
+#include "kernels/cpu/rows.h"
+#include "kernels/mixed_product.h"
+#include "kernels/tensors.h"
+
 namespace plugtune::kernels {
 namespace {
 
@@ -13,21 +17,81 @@ using torch::autograd::variable_list;
 thread_local bool in_place = false;
 
 bool may_add_in_place(const Tensor& parameter) {
-  return in_place && parameter.is_leaf() && parameter.grad().defined() &&
-         parameter.grad().scalar_type() == parameter.scalar_type() && torch::autograd::impl::hooks(parameter).empty() &&
-         !torch::GradMode::is_enabled();
+  if (!in_place || !parameter.is_leaf() || !parameter.grad().defined() || torch::GradMode::is_enabled()) return false;
+  const torch::ScalarType type = parameter.grad().scalar_type();
+  return (type == parameter.scalar_type() || type == torch::kFloat) && torch::autograd::impl::hooks(parameter).empty();
+}
+
+/// Rows that are multiplied at a time where the product is summed in fp32 first: bounds the memory of the sums.
+constexpr int64_t kMixedRows = 1024;
+
+void round_into(const Tensor& out, const Tensor& sums, const Tensor& bias) {
+  const Tensor floats = bias.defined() ? as_floats(bias) : Tensor();
+  for_each_chunk(sums.size(0), [&](int64_t, int64_t begin, int64_t end) {
+    cpu::round_rows(elements<float>(sums), elements<float>(floats), elements<cpu::Bf16>(out), out.stride(0), begin, end,
+                    sums.size(1));
+  });
+}
+
+/// What one product of a sum of products multiplies.
+struct Factors {
+  Tensor rows, matrix;  // (N,k) and (k,n)
+};
+
+/// out (N,n) = the sum of all rows times matrix, + bias.
+void multiply_into(const Tensor& out, const std::vector<Factors>& all, const Tensor& bias) {
+  if (!has_mixed_product(out) || out.numel() == 0) {
+    Tensor sum = out;
+    for (size_t i = 0; i < all.size(); ++i) {
+      if (i > 0) {
+        sum.addmm_(all[i].rows, all[i].matrix);
+      } else {
+        bias.defined() ? at::addmm_out(sum, bias, all[i].rows, all[i].matrix)
+                       : at::mm_out(sum, all[i].rows, all[i].matrix);
+      }
+    }
+    return;
+  }
+  const int64_t rows = out.size(0), block = std::min(rows, kMixedRows);
+  const Tensor memory = torch::empty({block, out.size(1)}, torch::kFloat);
+  for (int64_t begin = 0; begin < rows; begin += block) {
+    const int64_t count = std::min(block, rows - begin);
+    const Tensor sums = memory.narrow(0, 0, count);
+    for (size_t i = 0; i < all.size(); ++i)
+      mixed_product(sums, all[i].rows.narrow(0, begin, count), all[i].matrix, /*add=*/i > 0);
+    round_into(out.narrow(0, begin, count), sums, bias);
+  }
 }
 
 /// grad_out^T x (out,in); undefined when it was added to the weight's.
 Tensor weight_gradient(const Tensor& weight, const Tensor& grad_out, const Tensor& x) {
-  if (!may_add_in_place(weight)) return grad_out.t().mm(x);
+  const bool here = may_add_in_place(weight), mixed = has_mixed_product(x) && x.size(0) > 0;
+  if (mixed && (!here || weight.grad().scalar_type() == torch::kFloat)) {
+    const Tensor sum = here ? weight.grad() : torch::empty(weight.sizes(), torch::kFloat);
+    mixed_product(sum, grad_out.t(), x, /*add=*/here);
+    return here ? Tensor() : sum.to(weight.scalar_type());
+  }
+  if (!here || weight.grad().scalar_type() != x.scalar_type()) return grad_out.t().mm(x);
   weight.mutable_grad().addmm_(grad_out.t(), x);
   return {};
 }
 
+/// The sum of the rows; undefined when it was added to the bias's.
 Tensor bias_gradient(const Tensor& bias, const Tensor& grad_out) {
-  const Tensor gradient = grad_out.sum(0);
-  if (!may_add_in_place(bias)) return gradient;
+  Tensor gradient;
+  if (has_cpu_kernel(grad_out) && grad_out.stride(1) == 1 && grad_out.size(0) > 0) {
+    const Tensor sums = chunk_sums(grad_out.size(0), grad_out.size(1));
+    with_elements_of(grad_out, [&]<class T>(T) {
+      for_each_chunk(grad_out.size(0), [&](int64_t chunk, int64_t begin, int64_t end) {
+        cpu::sum_columns(elements<T>(grad_out), grad_out.stride(0), begin, end, grad_out.size(1),
+                         elements<float>(sums) + chunk * grad_out.size(1));
+      });
+    });
+    gradient = sums.sum(0);
+  } else {
+    gradient = grad_out.sum(0);
+  }
+  if (!may_add_in_place(bias)) return gradient.to(bias.scalar_type());
   bias.mutable_grad().add_(gradient);
   return {};
 }
@@ -39,8 +103,7 @@ Tensor multiply(const Tensor& x, const std::vector<Projection>& projections) {
   Tensor out = torch::empty({x.size(0), width}, x.options());
   int64_t column = 0;
   for (const Projection& one : projections) {
-    Tensor part = out.narrow(1, column, one.weight.size(0));
-    one.bias.defined() ? at::addmm_out(part, one.bias, x, one.weight.t()) : at::mm_out(part, x, one.weight.t());
+    multiply_into(out.narrow(1, column, one.weight.size(0)), {{x, one.weight.t()}}, one.bias);
     column += one.weight.size(0);
   }
   return out;
@@ -62,19 +125,22 @@ struct LinearFunction : torch::autograd::Function<LinearFunction> {
     const variable_list saved = ctx->get_saved_variables();
     const Tensor& x = saved[0];
     variable_list out(saved.size());
-    Tensor grad_out;  // of the weight that was last
+    std::vector<Factors> back;
     int64_t column = 0;
     for (size_t i = 1; i < saved.size(); ++i) {
       const Tensor& parameter = saved[i];
       const bool is_weight = parameter.dim() == 2;
       if (is_weight) {
-        grad_out = grads[0].narrow(1, column, parameter.size(0));
+        back.push_back({grads[0].narrow(1, column, parameter.size(0)), parameter});
         column += parameter.size(0);
-        if (ctx->needs_input_grad(0))
-          out[0] = out[0].defined() ? out[0].addmm_(grad_out, parameter) : grad_out.mm(parameter);
       }
       if (!ctx->needs_input_grad(i)) continue;
+      const Tensor& grad_out = back.back().rows;
       out[i] = is_weight ? weight_gradient(parameter, grad_out, x) : bias_gradient(parameter, grad_out);
+    }
+    if (ctx->needs_input_grad(0)) {
+      out[0] = torch::empty(x.sizes(), x.options());
+      multiply_into(out[0], back, {});
     }
     return out;
   }

@@ -20,8 +20,9 @@ Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias);
 Tensor linear(const Tensor& x, const std::array<Projection, 3>& projections);
 
 /// While one is alive in a thread, backward passes of linear() in it add the gradients of weights and biases to the `grad` that
-/// these have, instead of handing autograd a tensor each to be added there. For the trainer's own backward pass: what
-/// torch::autograd::grad() returns would lack them. A parameter that has no `grad`, or a hook, is left to autograd.
+/// these have, instead of handing autograd a tensor each to be added there. The `grad` of a bf16 parameter may be fp32: the product is
+/// then never rounded. For the trainer's own backward pass: what torch::autograd::grad() returns would lack them. A parameter that has
+/// no `grad`, or a hook, is left to autograd.
 class GradientsInPlace {
  public:
   GradientsInPlace();

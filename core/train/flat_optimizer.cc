@@ -1,10 +1,13 @@
 // flat_optimizer.cc - flat buffers, clipping and AdamW.
 #include "train/flat_optimizer.h"
 
+#include <ATen/record_function.h>
+
 #include <algorithm>
 #include <cmath>
 #include <string_view>
 
+#include "model/span_cost.h"
 #include "plugtune/error.h"
 
 namespace plugtune::train {
@@ -45,10 +48,8 @@ FlatOptimizer::FlatOptimizer(const std::vector<std::pair<std::string, Tensor>>& 
   gradients_ = torch::zeros({size}, options);
   exp_avg_ = torch::zeros({size}, options);
   exp_avg_sq_ = torch::zeros({size}, options);
-  if (settings.precision == Precision::kBf16) {
+  if (settings.precision == Precision::kBf16)
     rounded_parameters_ = torch::empty({size}, options.dtype(torch::kBFloat16));
-    rounded_gradients_ = torch::zeros({size}, options.dtype(torch::kBFloat16));
-  }
   torch::NoGradGuard no_grad;
   const bool rounded = rounded_parameters_.defined();
   for (size_t i = 0; i < trainables.size(); ++i) {
@@ -56,7 +57,8 @@ FlatOptimizer::FlatOptimizer(const std::vector<std::pair<std::string, Tensor>>& 
     view(parameters_, i).copy_(tensor);
     if (rounded) view(rounded_parameters_, i).copy_(tensor);
     tensor.set_data(view(rounded ? rounded_parameters_ : parameters_, i));
-    tensor.mutable_grad() = view(rounded ? rounded_gradients_ : gradients_, i);
+    // fp32 in bf16 too: autograd adds each rounded gradient to it, and kernels::linear() sums that were never rounded.
+    tensor.mutable_grad() = view(gradients_, i);
   }
 }
 
@@ -67,16 +69,13 @@ Tensor FlatOptimizer::view(const Tensor& buffer, size_t index) const {
   return buffer.narrow(0, offsets_[index], numel).view(shapes_[index]);
 }
 
-void FlatOptimizer::collect_gradients() {
-  if (!rounded_gradients_.defined()) return;
-  torch::NoGradGuard no_grad;
-  gradients_.add_(rounded_gradients_);
-  rounded_gradients_.zero_();
+double FlatOptimizer::grad_norm() const {
+  RECORD_USER_SCOPE_WITH_INPUTS(model::kNormSpan, std::vector<c10::IValue>{gradients_});
+  return std::sqrt(kernels::sum_of_squares(gradients_));
 }
 
-double FlatOptimizer::grad_norm() const { return std::sqrt(kernels::sum_of_squares(gradients_)); }
-
 void FlatOptimizer::step(double schedule_factor, double grad_scale) {
+  RECORD_USER_SCOPE_WITH_INPUTS(model::kUpdateSpan, std::vector<c10::IValue>{gradients_});
   torch::NoGradGuard no_grad;
   std::vector<kernels::AdamWSegment> segments = segments_;
   for (auto& segment : segments)
@@ -86,6 +85,7 @@ void FlatOptimizer::step(double schedule_factor, double grad_scale) {
 }
 
 void FlatOptimizer::zero_grad() {
+  RECORD_USER_SCOPE_WITH_INPUTS(model::kZeroSpan, std::vector<c10::IValue>{gradients_});
   torch::NoGradGuard no_grad;
   gradients_.zero_();
 }

@@ -18,7 +18,8 @@ namespace plugtune::train {
 bool decays(const std::string& name);
 
 /// Owns parameters, gradients and moments of everything that trains, each in one contiguous fp32 buffer; the model's tensors
-/// become views of it (in bf16: of a rounded copy, the buffer keeps the fp32 masters). Loshchilov & Hutter 2019, as torch.optim.AdamW.
+/// become views of it (in bf16: of a rounded copy, the buffer keeps the fp32 masters), their `grad` of the gradients.
+/// Loshchilov & Hutter 2019, as torch.optim.AdamW.
 class FlatOptimizer {
  public:
   /// @param trainables  leaf tensors that require gradients; their storage is replaced.
@@ -26,8 +27,6 @@ class FlatOptimizer {
   FlatOptimizer(const std::vector<std::pair<std::string, Tensor>>& trainables, const TrainSettings& settings,
                 const std::function<ParamRule(const std::string&)>& rule);
 
-  /// After each backward pass: in bf16 adds the rounded gradients to the fp32 ones. Nothing to do in fp32.
-  void collect_gradients();
   /// Global L2 norm of the gradients.
   double grad_norm() const;
   /// One AdamW step with the given factor of the learning rate; gradients are multiplied by `grad_scale` (clipping) on the way.
@@ -59,7 +58,7 @@ class FlatOptimizer {
   std::vector<int64_t> offsets_;
   std::vector<kernels::AdamWSegment> segments_;  // learning rates before the schedule
   Tensor parameters_, gradients_, exp_avg_, exp_avg_sq_;
-  Tensor rounded_parameters_, rounded_gradients_;  // bf16 only
+  Tensor rounded_parameters_;  // bf16 only
   double beta1_, beta2_, epsilon_;
   int64_t steps_ = 0;
 };

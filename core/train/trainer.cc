@@ -2,6 +2,7 @@
 #include "train/trainer.h"
 
 #include <ATen/CPUGeneratorImpl.h>
+#include <ATen/record_function.h>
 #include <fmt/format.h>
 
 #include <chrono>
@@ -13,6 +14,7 @@
 #include "train/diagnose.h"
 #include "train/evaluator.h"
 #include "train/interrupt.h"
+#include "train/profiler.h"
 #include "train/schedule.h"
 
 namespace plugtune::train {
@@ -150,11 +152,13 @@ void Trainer::compute_features() {
 }
 
 void Trainer::train_step() {
+  RECORD_USER_SCOPE(kStepSpan);
   const double start = now();
   const std::vector<data::Batch> step = plan_.step(progress_.step);
   const double loss = forward_backward(step);
   for (const auto& strategy : job_.methods.all()) {
     if (strategy.observer == nullptr) continue;  // gradients complete, not clipped
+    RECORD_USER_SCOPE(strategy.name() + ".on_backward_end");
     strategy.plugin.call("on_backward_end()", [&] { strategy.observer->on_backward_end(progress_.step); });
   }
   const double norm = optimizer_.grad_norm();
@@ -165,6 +169,7 @@ void Trainer::train_step() {
   optimizer_.step(learning_rate_factor(progress_.step), scale);
   for (const auto& strategy : job_.methods.all()) {
     if (strategy.observer == nullptr) continue;
+    RECORD_USER_SCOPE(strategy.name() + ".on_step_end");
     strategy.plugin.call("on_step_end()", [&] { strategy.observer->on_step_end(progress_.step); });
   }
   optimizer_.zero_grad();
@@ -190,11 +195,11 @@ double Trainer::forward_backward(const std::vector<data::Batch>& step) {
     if (batch.ends_step) {
       for (const auto& strategy : job_.methods.all()) {
         if (strategy.auxiliary == nullptr) continue;
+        RECORD_USER_SCOPE(strategy.name() + ".auxiliary_loss");
         loss = loss + strategy.plugin.call("auxiliary_loss()", [&] { return strategy.auxiliary->auxiliary_loss(); });
       }
     }
     job_.methods.backward(loss);
-    optimizer_.collect_gradients();
     step_loss += loss.item<double>();
     examples += logits.size(0);
     if (tells_accuracy()) {

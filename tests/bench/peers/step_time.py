@@ -4,10 +4,11 @@
     python step_time.py --model DIR --texts FILE.tsv --strategy full  from the start of the process: reads and tokenizes all, one step
 
 The peer has what is best for it: fused AdamW, padding to the longest of a batch, its fastest attention, no logging; --compile
-adds torch.compile. Prints one JSON line with the names of `plugtune bench --json`.
+adds torch.compile, --bf16 autocasts, with what is frozen in bf16. Prints one JSON line with the names of `plugtune bench --json`.
 """
 
 import argparse
+import contextlib
 import json
 import os
 import pathlib
@@ -67,13 +68,20 @@ class Training:
         self.model = build(options)
         self.model.train()
         self.trainable = [p for p in self.model.parameters() if p.requires_grad]
+        self.precision = contextlib.nullcontext()
+        if options.bf16:
+            self.precision = torch.autocast("cpu", torch.bfloat16)
+            for parameter in self.model.parameters():
+                if not parameter.requires_grad:
+                    parameter.data = parameter.data.bfloat16()
         self.optimizer = torch.optim.AdamW(self.trainable, lr=5e-5, weight_decay=0, fused=True)
         self.forward = torch.compile(self.model, dynamic=True) if options.compile else self.model
 
     def step(self, ids, targets):
         words, mask = padded(ids)
-        logits = self.forward(input_ids=words, attention_mask=mask).logits
-        loss = torch.nn.functional.cross_entropy(logits, torch.tensor(targets, dtype=torch.long))
+        with self.precision:
+            logits = self.forward(input_ids=words, attention_mask=mask).logits
+        loss = torch.nn.functional.cross_entropy(logits.float(), torch.tensor(targets, dtype=torch.long))
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.trainable, 1.0)
         self.optimizer.step()
@@ -120,6 +128,7 @@ def main():
     parser.add_argument("--rank", type=int, default=64)
     parser.add_argument("--warm-up", type=int, default=5)
     parser.add_argument("--compile", action="store_true")
+    parser.add_argument("--bf16", action="store_true")
     options = parser.parse_args()
     torch.manual_seed(1)
     result = all_steps(options) if options.batches else first_step(options)

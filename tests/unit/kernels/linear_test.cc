@@ -54,24 +54,50 @@ TEST(Linear, IsTorchsForAnyNumberOfProjections) {
   }
 }
 
+// In bf16 the gradients that are there are fp32, as the optimizer's are.
 TEST(Linear, AddsGradientsToThoseThatAreThere) {
   torch::manual_seed(2);
-  for (const auto& projections : cases(torch::kFloat)) {
-    const Tensor x = trainable(random_tensor({9, 5}, torch::kFloat));
-    const Tensor direction = random_tensor(expected_of(x, projections).sizes(), torch::kFloat);
-    const auto inputs = inputs_of(x, projections);
-    const auto wanted = gradients(expected_of(x, projections), direction, inputs);
-    std::vector<const void*> places;
-    for (const Tensor& input : inputs) {
-      input.mutable_grad() = torch::ones_like(input);
-      places.push_back(input.grad().data_ptr());
+  for (const TypeCase& type : kTypes) {
+    for (const auto& projections : cases(type.type)) {
+      const Tensor x = trainable(random_tensor({9, 5}, type.type));
+      const Tensor direction = random_tensor(expected_of(x, projections).sizes(), type.type);
+      const auto inputs = inputs_of(x, projections);
+      const auto wanted = gradients(expected_of(x, projections), direction, inputs);
+      std::vector<const void*> places;
+      for (const Tensor& input : inputs) {
+        input.mutable_grad() = torch::ones_like(input, torch::kFloat);
+        places.push_back(input.grad().data_ptr());
+      }
+      const GradientsInPlace guard;
+      found_of(x, projections).backward(direction);
+      for (size_t i = 0; i < inputs.size(); ++i) {
+        EXPECT_TRUE(near(inputs[i].grad(), wanted[i].to(torch::kFloat) + 1, type.tolerance)) << "input " << i;
+        EXPECT_EQ(inputs[i].grad().data_ptr(), places[i]) << "input " << i;
+      }
     }
+  }
+}
+
+// Products of bf16 are summed in fp32 over blocks of rows; columns of a wider tensor and transposes are read where they lie.
+TEST(Linear, SumsOfBf16AreRoundedOnce) {
+  SKIP_WITHOUT_KERNELS();
+  torch::manual_seed(3);
+  for (const int64_t rows : {1, 31, 1023, 1024, 1025, 2500}) {
+    const Projection one = projection(33, 70, torch::kBFloat16);
+    const Tensor x = trainable(random_tensor({70, rows}, torch::kBFloat16).t());
+    const Tensor direction = random_tensor({rows, 50}, torch::kBFloat16).narrow(1, 9, 33);
+    const auto exact = [](const Tensor& tensor) { return tensor.detach().to(torch::kDouble); };
+    const auto rounded = [](const Tensor& tensor) { return tensor.to(torch::kFloat).to(torch::kBFloat16); };
+    const Tensor found = linear(x, one.weight, one.bias);
+    EXPECT_TRUE(near(found, rounded(torch::linear(exact(x), exact(one.weight), exact(one.bias))), 8e-3)) << rows;
+    one.weight.mutable_grad() = torch::zeros_like(one.weight, torch::kFloat);
+    one.bias.mutable_grad() = torch::zeros_like(one.bias, torch::kFloat);
     const GradientsInPlace guard;
-    found_of(x, projections).backward(direction);
-    for (size_t i = 0; i < inputs.size(); ++i) {
-      EXPECT_TRUE(near(inputs[i].grad(), wanted[i] + 1, 1e-5)) << "input " << i;
-      EXPECT_EQ(inputs[i].grad().data_ptr(), places[i]) << "input " << i;
-    }
+    found.backward(direction);
+    EXPECT_TRUE(near(x.grad(), rounded(exact(direction).mm(exact(one.weight))), 8e-3)) << rows;
+    const Tensor weight = exact(direction).t().mm(exact(x)), bias = exact(direction).sum(0);
+    EXPECT_LT((one.weight.grad() - weight).abs().max().item<double>(), 1e-5 * static_cast<double>(rows)) << rows;
+    EXPECT_LT((one.bias.grad() - bias).abs().max().item<double>(), 1e-5 * static_cast<double>(rows)) << rows;
   }
 }
 
