@@ -34,6 +34,9 @@ cpu::AdamW in_float(const Step& step) {
           static_cast<float>(1 / step.root),  static_cast<float>(step.eps),       static_cast<float>(step.grad_scale)};
 }
 
+/// Of the passes over flat buffers, which are float.
+bool has_flat_kernel(const Tensor& flat) { return has_cpu_kernel(flat) && flat.scalar_type() == torch::kFloat; }
+
 /// For types and devices without a kernel.
 void composed_adamw(const Step& step, Tensor params, const Tensor& grads, Tensor exp_avg, Tensor exp_avg_sq) {
   const Tensor grad = grads * step.grad_scale;
@@ -46,7 +49,7 @@ void composed_adamw(const Step& step, Tensor params, const Tensor& grads, Tensor
 }  // namespace
 
 double sum_of_squares(const Tensor& flat_grad) {
-  if (!flat_grad.device().is_cpu() || flat_grad.scalar_type() != torch::kFloat) {
+  if (!has_flat_kernel(flat_grad)) {
     return flat_grad.to(torch::kDouble).square().sum().item<double>();
   }
   const Tensor grad = flat_grad.contiguous();
@@ -71,7 +74,7 @@ void adamw(Tensor& params, const Tensor& grads, Tensor& exp_avg, Tensor& exp_avg
     TORCH_INTERNAL_ASSERT(buffer->scalar_type() == params.scalar_type());
   }
   const torch::NoGradGuard no_grad;
-  if (!params.device().is_cpu() || params.scalar_type() != torch::kFloat) {
+  if (!has_flat_kernel(params)) {
     for (const AdamWSegment& segment : segments) {
       const auto part = [&](const Tensor& buffer) { return buffer.slice(0, segment.begin, segment.end); };
       composed_adamw(step_of(segment, beta1, beta2, eps, step, grad_scale), part(params), part(grads), part(exp_avg),

@@ -7,14 +7,16 @@
 #include <algorithm>
 
 #include "kernels/cpu/elements.h"
+#include "kernels/cpu/targets.h"
 #include "kernels/random.h"
 #include "plugtune/layout.h"
 
 namespace plugtune::kernels {
 
-/// True where cpu/ has a kernel; elsewhere the span is composed of ATen's operations (composed.h).
+/// True where cpu/ has a kernel, unless they are off; elsewhere the span is composed of ATen's operations (composed.h).
 inline bool has_cpu_kernel(const Tensor& rows) {
-  return rows.device().is_cpu() && (rows.scalar_type() == torch::kFloat || rows.scalar_type() == torch::kBFloat16);
+  return !cpu::kernels_are_off() && rows.device().is_cpu() &&
+         (rows.scalar_type() == torch::kFloat || rows.scalar_type() == torch::kBFloat16);
 }
 
 /// True when autograd will want a gradient of one of them.

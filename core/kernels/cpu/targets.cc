@@ -29,6 +29,8 @@ const InstructionSet kInstructionSets[] = {
 
 bool is_supported(const InstructionSet& set) { return set.target == 0 || (hwy::SupportedTargets() & set.target) != 0; }
 
+constexpr const char* kNone = "none";  // no kernel at all
+
 const InstructionSet& choose(const char* forced) {
   std::vector<std::string> supported;
   for (const InstructionSet& set : kInstructionSets) {
@@ -36,8 +38,8 @@ const InstructionSet& choose(const char* forced) {
     if (forced == nullptr || *forced == '\0' || set.name == forced) return set;
     supported.push_back(set.name);
   }
-  throw Error("PLUGTUNE_SIMD: must be an instruction set of this processor (" + join(supported) + "), got '" + forced +
-              "'; unset it to use the best one");
+  throw Error("PLUGTUNE_SIMD: must be an instruction set of this processor (" + join(supported) + ") or none, got '" +
+              forced + "'; unset it to use the best one");
 }
 
 }  // namespace
@@ -45,12 +47,19 @@ const InstructionSet& choose(const char* forced) {
 std::string best_instruction_set(const char* forced) { return choose(forced).name; }
 
 const std::string& chosen_instruction_set() {
-  static const InstructionSet& chosen = []() -> const InstructionSet& {
-    const InstructionSet& set = choose(std::getenv("PLUGTUNE_SIMD"));
+  static const std::string chosen = [] {
+    const char* forced = std::getenv("PLUGTUNE_SIMD");
+    const bool none = forced != nullptr && std::string(forced) == kNone;
+    const InstructionSet& set = choose(none ? nullptr : forced);  // masks are made by a kernel always
     hwy::GetChosenTarget().Update(set.target);
-    return set;
+    return none ? kNone : set.name;
   }();
-  return chosen.name;
+  return chosen;
+}
+
+bool kernels_are_off() {
+  static const bool off = chosen_instruction_set() == kNone;
+  return off;
 }
 
 }  // namespace plugtune::kernels::cpu

@@ -20,7 +20,10 @@ namespace plugtune::kernels::cpu {
 std::string best_instruction_set(const char* forced);
 
 /// Makes kernels use the best instruction set, or the one that PLUGTUNE_SIMD (scalar, avx2, avx512) forces, and returns
-/// its name. The first call decides.
+/// its name; "none" where PLUGTUNE_SIMD says so. The first call decides.
 const std::string& chosen_instruction_set();
+
+/// True with PLUGTUNE_SIMD=none: spans and AdamW are composed of ATen's operations, as if there were no kernel.
+bool kernels_are_off();
 
 }  // namespace plugtune::kernels::cpu

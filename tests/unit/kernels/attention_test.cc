@@ -111,6 +111,7 @@ TEST(Attention, ReadsPartsOfOneProductInPlace) {
 }
 
 TEST(Attention, GradientsOfAProductAreHandedOnWithoutACopy) {
+  SKIP_WITHOUT_KERNELS();
   const Tensor product = trainable(random_tensor({10, 3 * 2 * 16}, torch::kFloat));
   auto parts = split_qkv(product, 2);
   const Layout layout({10});
@@ -147,6 +148,7 @@ TEST(Attention, ComputesOnlyTheGradientsThatAreNeeded) {
 }
 
 TEST(Attention, SameSeedSameBitsOnAnyNumberOfThreads) {
+  SKIP_WITHOUT_KERNELS();
   const Case in({50, 3, 17, 20, 1, 64}, {50, 3, 17, 20, 1, 64}, 4, 32, torch::kFloat);
   const Tensor direction = random_tensor(in.q.sizes(), torch::kFloat);
   const auto run = [&](int threads, uint64_t seed) {

@@ -10,7 +10,12 @@
 #include <vector>
 
 #include "kernels/random.h"
+#include "kernels/simd.h"
 #include "plugtune/layout.h"
+
+/// For what kernels promise and ATen's operations do not.
+#define SKIP_WITHOUT_KERNELS() \
+  if (instruction_set() == "none") GTEST_SKIP() << "ATen's operations do not promise this"
 
 namespace plugtune::kernels {
 
