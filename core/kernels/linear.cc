@@ -114,7 +114,8 @@ struct LinearFunction : torch::autograd::Function<LinearFunction> {
   ///   see them
   template <class... Parameters>
   static Tensor forward(AutogradContext* ctx, const Tensor& x, const Parameters&... parameters) {
-    ctx->save_for_backward({x, parameters...});
+    const bool any_weight = (... || (parameters.dim() == 2 && parameters.requires_grad()));
+    ctx->save_for_backward({any_weight ? x : Tensor(), parameters...});  // x is read for gradients of weights alone
     std::vector<Projection> projections;
     for (const Tensor* parameter : {&parameters...})
       parameter->dim() == 2 ? projections.push_back({*parameter, {}}) : void(projections.back().bias = *parameter);
@@ -123,7 +124,7 @@ struct LinearFunction : torch::autograd::Function<LinearFunction> {
 
   static variable_list backward(AutogradContext* ctx, const variable_list& grads) {
     const variable_list saved = ctx->get_saved_variables();
-    const Tensor& x = saved[0];
+    const Tensor& x = saved[0];  // undefined when every weight is frozen
     variable_list out(saved.size());
     std::vector<Factors> back;
     int64_t column = 0;
@@ -139,7 +140,7 @@ struct LinearFunction : torch::autograd::Function<LinearFunction> {
       out[i] = is_weight ? weight_gradient(parameter, grad_out, x) : bias_gradient(parameter, grad_out);
     }
     if (ctx->needs_input_grad(0)) {
-      out[0] = torch::empty(x.sizes(), x.options());
+      out[0] = torch::empty({grads[0].size(0), saved[1].size(1)}, grads[0].options());
       multiply_into(out[0], back, {});
     }
     return out;

@@ -12,7 +12,7 @@ struct Projection {
   Tensor weight, bias;
 };
 
-/// x W^T + b: x (N,in) -> (N,out). Saves x.
+/// x W^T + b: x (N,in) -> (N,out). Saves x where the weight needs a gradient.
 Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias);
 
 /// Three of the same rows side by side, queries, keys and values: (N,in) -> (N, sum of out). Biases are defined. The gradient of x

@@ -139,12 +139,14 @@ struct Expected {
 // Without a graph a junction is 1: 9. A patched query or value is 4 forward (product, two narrow ones, sum) and 5 backward.
 //
 // Saved of a row: projections 3H, attention's rows H and a number for each head, normalised rows H and 1/std of two junctions, their
-// results H each, before and after GELU 2F. Of a patch its narrow product. No mask, no copy, no probabilities.
+// results H each, before and after GELU 2F. No mask, no copy, no probabilities. With frozen weights, what goes into attention's
+// output and the feed-forward layers is not kept: 2H and F less; the layer's input is, for the patches, with their narrow products.
 constexpr int64_t kSavedLayer = 8 * kHidden + 2 * kWide + kHeads + 2;
+constexpr int64_t kSavedFrozenLayer = kSavedLayer - 2 * kHidden - kWide;
 const Expected kExpected[] = {
     {Trained::kAll, "All", 144, 39, (2 * kHidden + 1) + 2 * kHidden, kSavedLayer},
     {Trained::kHead, "Head", 63, 9, 0, 0},
-    {Trained::kPatches, "Patches", 127, 43, kHidden + 2 * kHidden + kRank, kSavedLayer + 2 * kRank},
+    {Trained::kPatches, "Patches", 127, 43, kHidden + 2 * kHidden + kRank, kSavedFrozenLayer + 2 * kRank},
 };
 
 class Counts : public ::testing::TestWithParam<Expected> {};
