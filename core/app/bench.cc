@@ -5,10 +5,12 @@
 #include <algorithm>
 #include <chrono>
 #include <fstream>
+#include <functional>
 #include <iostream>
 #include <nlohmann/json.hpp>
 
 #include "app/bench_experiment.h"
+#include "app/bench_profile.h"
 #include "app/command_line.h"
 #include "app/process.h"
 #include "app/session.h"
@@ -35,10 +37,12 @@ class StepClock final : public train::Listener {
     if (ends.empty()) first_step_seconds = process_seconds();
     ends.push_back(seconds_since(start_));
     losses.push_back(report.loss);
+    if (after_step) after_step();
   }
   void on_evaluation(const train::EvalReport&) override {}
   void on_message(const std::string&) override {}
 
+  std::function<void()> after_step;
   std::vector<double> ends, losses;
   double first_step_seconds = 0;  ///< since the process began
 
@@ -168,6 +172,7 @@ int bench(const CommandLine& line) {
   options.overrides = line.texts("set");
   const int64_t warm_up = whole_number(line, "warm-up", 5, 0);
   options.steps = whole_number(line, "steps", 40, 1) + warm_up;
+  BenchProfile profile(line);
 
   const formats::TemporaryDirectory scratch("bench");
   Session session = open_experiment(bench_experiment(options, scratch.path()), line.search_path());
@@ -179,11 +184,21 @@ int bench(const CommandLine& line) {
   train::Trainer trainer({session.model(), session.methods, split, nullptr, nullptr, clock, session.experiment.train,
                           session.experiment.eval, static_cast<uint64_t>(session.experiment.run.seed)});
   if (line.has("batches")) write_batches(line.text("batches"), trainer.plan(), options.steps);
+  const auto profile_if_warm = [&] {
+    if (static_cast<int64_t>(clock.ends.size()) == warm_up) profile.start();
+  };
+  clock.after_step = profile_if_warm;
   clock.begin();
+  profile_if_warm();
   trainer.run(/*resume=*/false);
   Json result = result_of(session, trainer, clock, tokenize_seconds, trainable, warm_up);
   if (options.model_size == "base" || options.model_size == "small") result["model"] = options.model_size;
-  std::cout << (line.has("json") ? result.dump() + "\n" : text_of(result));
+  if (profile.is_asked_for()) {
+    const double peak = 1e9 * result.at("matrix_peak_gflops").get<double>();
+    profile.finish(session.model(), peak, result.at("precision") == "bf16" ? 2 : 4);
+    if (line.has("json")) result["profile"] = profile.json();
+  }
+  std::cout << (line.has("json") ? result.dump() + "\n" : text_of(result) + profile.text());
   return kDone;
 }
 
@@ -210,6 +225,7 @@ int bench_command(const Arguments& arguments) {
       .flag("json", "one line of JSON")
       .overrides()
       .plugin_path();
+  BenchProfile::declare(line);
   return line.parse(arguments) ? bench(line) : kDone;
 }
 

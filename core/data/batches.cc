@@ -1,6 +1,8 @@
 // batches.cc - orders, steps and packed rows.
 #include "data/batches.h"
 
+#include <ATen/record_function.h>
+
 #include <algorithm>
 #include <numeric>
 #include <random>
@@ -116,6 +118,7 @@ int64_t BatchPlan::steps_per_epoch() const noexcept {
 }
 
 std::vector<Batch> BatchPlan::step(int64_t step) const {
+  RECORD_USER_SCOPE("batch");
   const int64_t epoch = step / steps_per_epoch();
   if (epoch != ordered_epoch_) {
     order_ = epoch_order(split_, settings_, epoch);

@@ -135,16 +135,19 @@ AttentionIn BertLayer::attention_input(const Tensor& h_queries, const Layout& qu
 }
 
 Tensor BertLayer::compute(const Tensor& h_queries, const Layout& queries, const LayerIn& keys) {
-  RECORD_USER_SCOPE_WITH_INPUTS(info().path, Inputs{h_queries});
   const Tensor context = attention->forward(attention_input(h_queries, queries, keys));
   const Tensor attended = after_attention->close(
       attention_output->forward(context.reshape({context.size(0), heads_ * head_size_})), h_queries, queries);
   return after_ffn->close(ffn_down->forward(activated(*ffn_up, attended, activation_)), attended, queries);
 }
 
-Tensor BertLayer::base(const LayerIn& in) { return compute(in.h, in.layout, in); }
+Tensor BertLayer::base(const LayerIn& in) {
+  RECORD_USER_SCOPE_WITH_INPUTS(info().path, Inputs{in.h});
+  return compute(in.h, in.layout, in);
+}
 
 Tensor BertLayer::first_rows(const LayerIn& in) {
+  RECORD_USER_SCOPE_WITH_INPUTS(info().path, Inputs{in.h});
   return compute(in.h.index_select(0, in.layout.first_rows()), in.layout.first_rows_only(), in);
 }
 

@@ -79,15 +79,6 @@ SpanCost bare_cost(const Site<In>& site, double hidden, const SpanWork& work, do
   return {};
 }
 
-/// Passes over every number that trains.
-SpanCost cost_of_update(const Bert& model, const SpanWork& work, double passes) {
-  double numbers = 0;
-  for (const auto& parameters : {model.own_parameters(), model.patch_parameters()})
-    for (const auto& [name, parameter] : parameters)
-      numbers += parameter.requires_grad() ? static_cast<double>(parameter.numel()) : 0;
-  return {{0, static_cast<double>(work.calls) * numbers * passes * sizeof(float)}, {}};
-}
-
 }  // namespace
 
 void for_each_product(const Bert& model, const std::function<void(const std::string&, const RowProducts&)>& visit) {
@@ -101,9 +92,9 @@ void for_each_product(const Bert& model, const std::function<void(const std::str
 }
 
 SpanCost span_cost(const Bert& model, const std::string& name, const SpanWork& work, int64_t element_size) {
-  if (name == kNormSpan || name == kZeroSpan) return cost_of_update(model, work, 1);
-  if (name == kUpdateSpan)
-    return cost_of_update(model, work, 7);  // reads value, gradient and two moments, writes all but the gradient
+  if (name == kNormSpan || name == kZeroSpan) return cost_of_passes(1, 0, 1, work, sizeof(float));
+  if (name == kUpdateSpan)  // reads value, gradient and two moments, writes all but the gradient
+    return cost_of_passes(7, 0, 1, work, sizeof(float));
   const auto size = static_cast<double>(element_size), hidden = static_cast<double>(model.options().hidden_size);
   if (const size_t open = name.find('{'); open != std::string::npos) {
     SpanCost sum;

@@ -43,7 +43,7 @@ struct SpanCost {
 /// @param element_size  bytes of an activation
 SpanCost span_cost(const Bert& model, const std::string& name, const SpanWork& work, int64_t element_size);
 
-// What the optimizer does with everything that trains.
+// What the optimizer does; each number that trains is a row.
 inline constexpr const char* kNormSpan = "optimizer.norm";  ///< of the gradients, for clipping
 inline constexpr const char* kUpdateSpan = "optimizer.step";
 inline constexpr const char* kZeroSpan = "optimizer.zero_grad";

@@ -9,6 +9,7 @@
 
 #include "kernels/linear.h"
 #include "plugtune/error.h"
+#include "train/profiler.h"
 
 namespace plugtune::train {
 namespace {
@@ -94,6 +95,7 @@ ParamRule Methods::rule(const std::string& name) const {
 void Methods::backward(const Tensor& loss) const {
   try {
     const kernels::GradientsInPlace in_place;
+    RECORD_USER_SCOPE(kBackwardSpan);
     loss.backward();
   } catch (...) {
     const std::string text = plugin::exception_text();
