@@ -26,7 +26,7 @@ ConfigNode open_dataset(Experiment& experiment, const plugin::SearchPath& search
   settle_evaluation(experiment, task,
                     {dataset.size(Split::kTrain), dataset.size(Split::kValidation), dataset.size(Split::kTest),
                      data::limit_problem(dataset, experiment.data.train_limit)},
-                    train::metric_names(task.kind));
+                    train::metric_names(task.kind, experiment.task.next_sentence));
   return view.resolved();
 }
 

@@ -41,7 +41,8 @@ experiment::MergeBase base_of(const Session& session) {
   const auto& experiment = session.experiment;
   if (experiment.model.random_init) {
     torch::manual_seed(static_cast<uint64_t>(experiment.run.seed));
-    const model::OpenedModel drawn = model::open_model(experiment.model.path, /*random_init=*/true, session.task);
+    const model::OpenedModel drawn =
+        model::open_model(experiment.model.path, /*random_init=*/true, session.task, experiment.task.next_sentence);
     for (const auto& [name, parameter] : drawn.bert->base_parameters())
       base.tensors.emplace(name, parameter.detach());
     return base;
@@ -73,7 +74,8 @@ void check_output(const std::string& command, const std::filesystem::path& outpu
 
 void write_merged(Session& session, const std::filesystem::path& output, bool reversible) {
   torch::NoGradGuard no_grad;
-  session.model().refuse_unfoldable();  // before it is run on the sample, which may be too long for what cannot be folded
+  session.model()
+      .refuse_unfoldable();  // before it is run on the sample, which may be too long for what cannot be folded
   const model::Input input = sample(session);
   const Tensor before = session.methods.guard("forward()", [&] { return session.model().forward(input); });
   const model::Folded folded = session.methods.guard("fold()", [&] { return session.model().fold(); });

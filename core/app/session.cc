@@ -119,7 +119,8 @@ SourceRun open_and_remember(Session& session, const std::string& path, const Del
 void open_base(Session& session) {
   const Experiment& experiment = session.experiment;
   torch::manual_seed(static_cast<uint64_t>(experiment.run.seed));
-  session.opened = model::open_model(experiment.model.path, experiment.model.random_init, session.task);
+  session.opened = model::open_model(experiment.model.path, experiment.model.random_init, session.task,
+                                     experiment.task.next_sentence);
   open_tokenizer(session);
 }
 
@@ -216,7 +217,7 @@ Session open_experiment(Experiment experiment, const plugin::SearchPath& search)
       data_settings = view.resolved();
       session.task = experiment::settle_task(file, session.dataset->dataset->task());
       experiment::settle_evaluation(file, session.task, sizes_of(*session.dataset->dataset, file.data.train_limit),
-                                    train::metric_names(session.task.kind));
+                                    train::metric_names(session.task.kind, file.task.next_sentence));
     });
   if (session.dataset) gather(file, [&] { open_base(session); });
   std::optional<DeltaInfo> start;
@@ -328,6 +329,8 @@ data::EncodeOptions encode_options(const Session& session) {
     options.masking = std::make_shared<data::Masking>(
         *session.tokenizer, data::MaskingOptions{task.mask_probability, task.whole_words,
                                                  static_cast<uint64_t>(session.experiment.run.seed)});
+    options.next_sentence = task.next_sentence;
+    options.seed = static_cast<uint64_t>(session.experiment.run.seed);
   }
   return options;
 }

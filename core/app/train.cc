@@ -106,6 +106,7 @@ std::string setup_text(const Session& session, const Splits& splits, const repor
   setup.labels = session.task.labels;
   setup.mask_probability = experiment.task.mask_probability;
   setup.whole_words = experiment.task.whole_words;
+  setup.next_sentence = experiment.task.next_sentence;
   for (size_t i = 0; i < session.methods.all().size(); ++i) {
     const auto& strategy = session.methods.all()[i];
     const std::string& from = experiment.strategies[i].from;

@@ -59,6 +59,13 @@ std::vector<std::vector<int64_t>> cut_by_tokens(const EncodedSplit& split, std::
   return parts;
 }
 
+Tensor labels_of(const EncodedSplit& split, const std::vector<int64_t>& indices) {
+  Tensor labels = torch::empty({static_cast<int64_t>(indices.size())}, torch::kInt64);
+  for (size_t i = 0; i < indices.size(); ++i)
+    labels.data_ptr<int64_t>()[i] = split.labels[static_cast<size_t>(indices[i])];
+  return labels;
+}
+
 Tensor targets_of(const EncodedSplit& split, const std::vector<int64_t>& indices) {
   const auto examples = static_cast<int64_t>(indices.size());
   if (split.task.kind == TaskKind::kText) return {};
@@ -70,10 +77,7 @@ Tensor targets_of(const EncodedSplit& split, const std::vector<int64_t>& indices
     }
     return values;
   }
-  Tensor labels = torch::empty({examples}, torch::kInt64);
-  for (int64_t i = 0; i < examples; ++i) {
-    labels.data_ptr<int64_t>()[i] = split.labels[static_cast<size_t>(indices[static_cast<size_t>(i)])];
-  }
+  const Tensor labels = labels_of(split, indices);
   if (split.task.kind == TaskKind::kClassification) return labels;
   const Tensor bits = torch::arange(static_cast<int64_t>(split.task.labels.size()));
   return labels.unsqueeze(1).bitwise_right_shift(bits).bitwise_and(1).to(torch::kFloat32);  // (B, labels)
@@ -117,28 +121,45 @@ int64_t BatchPlan::steps_per_epoch() const noexcept {
   return (static_cast<int64_t>(split_.size()) + settings_.batch_size - 1) / settings_.batch_size;
 }
 
+/// The split as it is in an epoch, whose order is made when it is not the one at hand.
+const EncodedSplit& BatchPlan::begin(int64_t epoch) const {
+  const bool is_new = epoch != ordered_epoch_;
+  if (is_new && split_.pairs) {
+    SentencePairs::Epoch pairs = split_.pairs->epoch(epoch);
+    drawn_.split = split_.split;
+    drawn_.task = split_.task;
+    drawn_.masking = split_.masking;
+    drawn_.pairs = split_.pairs;
+    drawn_.texts = std::move(pairs.texts);
+    drawn_.labels = std::move(pairs.labels);
+  }
+  const EncodedSplit& split = split_.pairs ? drawn_ : split_;
+  if (is_new) order_ = epoch_order(split, settings_, epoch);
+  ordered_epoch_ = epoch;
+  return split;
+}
+
 std::vector<Batch> BatchPlan::step(int64_t step) const {
   RECORD_USER_SCOPE("batch");
   const int64_t epoch = step / steps_per_epoch();
-  if (epoch != ordered_epoch_) {
-    order_ = epoch_order(split_, settings_, epoch);
-    ordered_epoch_ = epoch;
-  }
+  const EncodedSplit& split = this->begin(epoch);
   const int64_t begin = step % steps_per_epoch() * settings_.batch_size;
-  const int64_t count = std::min(settings_.batch_size, static_cast<int64_t>(split_.size()) - begin);
+  const int64_t count = std::min(settings_.batch_size, static_cast<int64_t>(split.size()) - begin);
   const int64_t tokens = settings_.micro_batch_tokens > 0 ? settings_.micro_batch_tokens : kDefaultMicroBatchTokens;
   std::vector<Batch> batches;
   for (const auto& part : cut_by_tokens(
-           split_, std::span(order_).subspan(static_cast<size_t>(begin), static_cast<size_t>(count)), tokens)) {
-    batches.push_back(make_batch(split_, part, epoch));
+           split, std::span(order_).subspan(static_cast<size_t>(begin), static_cast<size_t>(count)), tokens)) {
+    batches.push_back(make_batch(split, part, epoch));
     batches.back().ends_step = false;
   }
   batches.back().ends_step = true;
   int64_t examples = 0;
   for (const Batch& batch : batches)
     examples += batch.step_examples;
-  for (Batch& batch : batches)
+  for (Batch& batch : batches) {
     batch.step_examples = examples;
+    batch.step_sequences = count;
+  }
   return batches;
 }
 
@@ -167,6 +188,8 @@ Batch make_batch(const EncodedSplit& split, const std::vector<int64_t>& indices,
   batch.targets = targets_of(split, indices);
   batch.step_examples = static_cast<int64_t>(indices.size());
   batch.indices = indices;
+  batch.step_sequences = batch.step_examples;
+  if (split.pairs) batch.next_targets = labels_of(split, indices);
   if (split.masking) mask(split, epoch, batch);
   return batch;
 }

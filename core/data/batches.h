@@ -14,6 +14,9 @@ struct Batch {
   model::Input input;
   Tensor targets;  ///< classification (B) int64; multi-label (B, labels) float; regression (B) float; undefined: none;
                    ///< masked LM (M) int64, the ids at input.read_rows
+  Tensor
+      next_targets{};  ///< of next-sentence prediction (B) int64, 1 where the second text is not next; else undefined
+  int64_t step_sequences = 0;  ///< of the whole step, whatever the examples are
   int64_t step_examples =
       0;  ///< sequences of the whole step, of masked LM chosen tokens: the loss is the mean over them
   bool ends_step = true;
@@ -42,10 +45,13 @@ class BatchPlan {
   std::vector<Batch> step(int64_t step) const;
 
  private:
+  const EncodedSplit& begin(int64_t epoch) const;
+
   const EncodedSplit& split_;
   BatchSettings settings_;
   mutable int64_t ordered_epoch_ = -1;  // order_ is this epoch's
   mutable std::vector<int64_t> order_;
+  mutable EncodedSplit drawn_;  // the same epoch's pairs, of next-sentence prediction
 };
 
 /// A batch of these examples, in this order. @param epoch  whose masks they have, for masked LM

@@ -149,6 +149,26 @@ void warn_of_texts(int64_t max_length, EncodedSplit& encoded) {
   }
 }
 
+/// The lines of the documents become pairs, those of an evaluation.
+void pair_up(const std::vector<Example>& documents, const text::Tokenizer& tokenizer, const EncodeOptions& options,
+             EncodedSplit& encoded) {
+  std::vector<std::string_view> texts;
+  for (const Example& document : documents)
+    texts.push_back(document.text_a);
+  encoded.pairs = std::make_shared<SentencePairs>(texts, tokenizer, options.max_length, options.threads, options.seed,
+                                                  split_name(encoded.split));
+  SentencePairs::Epoch epoch = encoded.pairs->epoch(SentencePairs::kEvaluation);
+  encoded.texts = std::move(epoch.texts);
+  encoded.labels = std::move(epoch.labels);
+  encoded.texts.words = encoded.pairs->words();
+  encoded.texts.unknown = encoded.pairs->unknown_words();
+  if (const int64_t alone = encoded.pairs->documents_of_one_line(); alone > 0) {
+    encoded.warnings.push_back(fmt::format("{}: {} of {} documents have one line: they are only ever a second text",
+                                           split_name(encoded.split), grouped(alone), grouped(documents.size())));
+  }
+  warn_of_texts(options.max_length, encoded);
+}
+
 }  // namespace
 
 EncodedSplit encode(const Dataset& dataset, Split split, const text::Tokenizer& tokenizer,
@@ -176,6 +196,10 @@ EncodedSplit encode(const Dataset& dataset, Split split, const text::Tokenizer& 
   encoded.text_hashes = hash_texts(examples, options.threads);
   warn_of_rows(dataset, rows, count_repeats(examples, encoded), encoded);
 
+  if (options.masking && options.next_sentence) {
+    pair_up(examples, tokenizer, options, encoded);
+    return encoded;
+  }
   std::vector<text::TextPair> texts;
   texts.reserve(examples.size());
   for (const Example& example : examples) {
@@ -207,7 +231,8 @@ std::string shared_texts_warning(const EncodedSplit& train, const EncodedSplit& 
                                     [&](uint64_t hash) { return known.count(hash) != 0; });
   if (shared == 0) return "";
   return fmt::format("{}: {} of {} texts are in {} too; its metrics look better by them than they are",
-                     split_name(other.split), grouped(shared), grouped(other.size()), split_name(train.split));
+                     split_name(other.split), grouped(shared), grouped(other.text_hashes.size()),
+                     split_name(train.split));
 }
 
 }  // namespace plugtune::data

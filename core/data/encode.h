@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "data/masking.h"
+#include "data/sentence_pairs.h"
 #include "plugtune/dataset.h"
 #include "text/tokenizer.h"
 
@@ -18,6 +19,8 @@ struct EncodeOptions {
   int64_t limit = 0;                         ///< the first examples of the split, in the file's order; 0: all
   int threads = 0;                           ///< 0: one per processor
   std::shared_ptr<const Masking> masking{};  ///< not null: the texts are for masked LM, whatever labels they have
+  bool next_sentence = false;  ///< of masked LM: an example is a document, and pairs are made of its lines
+  uint64_t seed = 42;          ///< of the run: of the pairs
 };
 
 /// The examples of one split, encoded. Example i of size() keeps its place in the order of the file.
@@ -25,8 +28,11 @@ struct EncodedSplit {
   Split split = Split::kTrain;
   Task task;
   std::shared_ptr<const Masking> masking;  ///< of TaskKind::kText
+  /// Of next-sentence prediction: texts and labels are those of one epoch (of an evaluation, to begin with).
+  std::shared_ptr<const SentencePairs> pairs{};
   text::EncodedTexts texts;
-  std::vector<int64_t> labels;                         ///< classification: index; multi-label: bits; text: not read
+  std::vector<int64_t>
+      labels;  ///< classification: index; multi-label: bits; text: not read, but of pairs 1 where B is not next
   std::vector<double> values;                          ///< regression
   std::vector<uint64_t> text_hashes;                   ///< equal for equal texts, within one process
   int64_t empty = 0, duplicates = 0, conflicting = 0;  ///< rows; empty ones are kept out of a training split

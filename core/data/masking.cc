@@ -1,31 +1,13 @@
 // masking.cc - choosing tokens and what stands in their place.
 #include "data/masking.h"
 
-#include <random>
-
+#include "data/draws.h"
 #include "plugtune/error.h"
 
 namespace plugtune::data {
 namespace {
 
 constexpr double kMasked = 0.8, kReplaced = 0.1;  // of the chosen ones; the rest are left as they are
-
-/// Numbers and their order are fixed by the standard: the same masks on every machine.
-class Draws {
- public:
-  Draws(uint64_t seed, int64_t epoch, int64_t example) {
-    const auto low = [](auto value) { return static_cast<uint32_t>(value); };
-    const auto high = [](auto value) { return static_cast<uint32_t>(static_cast<uint64_t>(value) >> 32); };
-    std::seed_seq mixed{low(seed), high(seed), low(epoch), high(epoch), low(example), high(example)};
-    generator_.seed(mixed);
-  }
-  /// 0 <= value < 1
-  double uniform() { return static_cast<double>(generator_() >> 11) * 0x1p-53; }
-  size_t below(size_t count) { return generator_() % count; }
-
- private:
-  std::mt19937_64 generator_;
-};
 
 }  // namespace
 

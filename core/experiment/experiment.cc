@@ -35,9 +35,11 @@ void fill_in_task(ConfigNode& table, const TaskSettings& task) {
   }
   std::erase_if(std::get<ConfigNode::Table>(table.value),
                 [](const auto& entry) { return entry.first == "train_pooler"; });
+  if (task.next_sentence) table.set("train_pooler", {std::string(name_of(task.train_pooler))});
   table.set("mask_probability", {task.mask_probability});
   table.set("whole_words", {task.whole_words});
   table.set("train_head", {std::string(name_of(task.train_head))});
+  table.set("next_sentence", {task.next_sentence});
 }
 
 /// Values that were "auto" or 0 in the file, as what they came to.

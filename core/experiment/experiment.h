@@ -49,10 +49,12 @@ using TrainHead = TrainPooler;  // the same three words
 struct TaskSettings {
   std::string kind =
       "auto";  ///< what the data set says; settled: "classification", "multi-label", "regression", "masked-lm"
-  TrainPooler train_pooler = TrainPooler::kAuto;  ///< auto: when it is new, or a strategy asks for it; not of masked-lm
+  TrainPooler train_pooler =
+      TrainPooler::kAuto;  ///< auto: when it is new, or a strategy asks for it; not of masked-lm alone
   // Of masked-lm alone:
   double mask_probability = 0.15;           ///< of each token to be chosen
   bool whole_words = false;                 ///< the pieces of a word are chosen together
+  bool next_sentence = false;               ///< BertForPreTraining: pairs of lines, and whether the second is next
   TrainHead train_head = TrainHead::kAuto;  ///< auto: when it is new, the base trains whole, or nothing else does
 };
 

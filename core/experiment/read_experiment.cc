@@ -143,6 +143,7 @@ void read_task(Experiment& experiment) {
     if (task.mask_probability == 0) table->problem("mask_probability", "must be more than 0, got 0");
   }
   if (table->has("whole_words")) task.whole_words = table->boolean("whole_words", task.whole_words);
+  if (table->has("next_sentence")) task.next_sentence = table->boolean("next_sentence", task.next_sentence);
   if (table->has("train_head")) task.train_head = read_yes_or_no(table, "train_head");
   table.done();
 }

@@ -80,14 +80,18 @@ Task settle_task(Experiment& experiment, const Task& data) {
                                                 experiment.data.plugin, experiment.task.kind));
   }
   experiment.task.kind = kind;
-  for (const char* key : {"mask_probability", "whole_words", "train_head"}) {
+  for (const char* key : {"mask_probability", "whole_words", "train_head", "next_sentence"}) {
     if (kind != language && find_key(experiment.tables, fmt::format("task.{}", key)) != nullptr) {
       experiment.problem(fmt::format("task.{}", key),
                          fmt::format("is a setting of {} tasks alone, and this one is {}", language, kind));
     }
   }
-  if (kind == language && experiment.task.train_pooler != TrainPooler::kAuto)
+  if (kind == language && !experiment.task.next_sentence && experiment.task.train_pooler != TrainPooler::kAuto)
     experiment.problem("task.train_pooler", fmt::format("a {} task has no pooler; leave it out", language));
+  if (kind == language && experiment.task.next_sentence && data.pairs)
+    experiment.problem(
+        "task.next_sentence",
+        fmt::format("makes pairs of documents, and data set '{}' has pairs already", experiment.data.plugin));
   return task;
 }
 

@@ -54,7 +54,9 @@ bool is_head_parameter(const std::string& name) {
                                                "cls.predictions.transform.dense.bias",
                                                "cls.predictions.transform.LayerNorm.weight",
                                                "cls.predictions.transform.LayerNorm.bias",
-                                               "cls.predictions.decoder.bias"};
+                                               "cls.predictions.decoder.bias",
+                                               "cls.seq_relationship.weight",
+                                               "cls.seq_relationship.bias"};
   return kNames.contains(name);
 }
 
@@ -79,11 +81,16 @@ Bert::Bert(const BertOptions& options) : options_(options) {
 }
 Bert::~Bert() = default;
 
-void Bert::make_classification_head() {
+void Bert::make_pooler() {
   const int64_t hidden = options_.hidden_size;
   pooler_ = register_module("pooler", std::make_shared<Container>())
                 ->register_module(
                     "dense", std::make_shared<LinearSite>(SiteInfo{"pooler.dense", Role::kPooler, -1}, hidden, hidden));
+}
+
+void Bert::make_classification_head() {
+  const int64_t hidden = options_.hidden_size;
+  make_pooler();
   const auto classifier = register_module(
       "classifier",
       std::make_shared<LinearSite>(SiteInfo{"classifier", Role::kClassifier, -1}, hidden, options_.labels));
@@ -92,12 +99,17 @@ void Bert::make_classification_head() {
 }
 
 void Bert::make_language_head() {
-  const auto parts =
-      register_module("cls", std::make_shared<Container>())
-          ->register_module("predictions", std::make_shared<LanguageHeadParts>(options_, words_->weight));
+  if (options_.next_sentence) make_pooler();
+  const auto cls = register_module("cls", std::make_shared<Container>());
+  const auto parts = cls->register_module("predictions", std::make_shared<LanguageHeadParts>(options_, words_->weight));
   language_head_ = register_module("head", std::make_shared<LanguageHead>(options_, *parts));
   head_ = language_head_;
   linears_.insert(linears_.end(), {parts->dense.get(), parts->decoder.get()});
+  if (!options_.next_sentence) return;
+  next_sentence_ = cls->register_module(
+      "seq_relationship", std::make_shared<LinearSite>(SiteInfo{"cls.seq_relationship", Role::kClassifier, -1},
+                                                       options_.hidden_size, /*out_features=*/2));
+  linears_.insert(linears_.end(), {pooler_.get(), next_sentence_.get()});
 }
 
 bool Bert::computes_first_rows_only() const {
@@ -114,6 +126,15 @@ Tensor Bert::forward(const Input& input) {
   const Tensor words = word_vectors(input.ids);
   const Tensor h = trunk_->forward({words, input.types, input.positions, input.layout});
   return head_->forward({h, first_rows_only ? input.layout.first_rows_only() : input.layout});
+}
+
+Bert::Answers Bert::answers(const Input& input) {
+  if (next_sentence_ == nullptr) return {forward(input), Tensor()};
+  encoder_->first_rows_only = false;
+  language_head_->read_rows = input.read_rows;
+  const Tensor h = trunk_->forward({word_vectors(input.ids), input.types, input.positions, input.layout});  // (N, H)
+  const Tensor pooled = torch::tanh(pooler_->forward(h.index_select(0, input.layout.first_rows())));        // (B, H)
+  return {head_->forward({h, input.layout}), next_sentence_->forward(pooled)};  // no dropout, as BertForPreTraining
 }
 
 Tensor Bert::first_rows(const Input& input) {

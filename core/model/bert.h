@@ -23,6 +23,7 @@ struct BertOptions : ModelInfo {
   double classifier_dropout = 0;
   TaskKind task =
       TaskKind::kClassification;  ///< with `labels` outputs; a regression has one; kText is masked LM, with V
+  bool next_sentence = false;     ///< of masked LM: BertForPreTraining's second head too, on the pooler
 };
 
 /// One batch as the encoder reads it; all tensors (N) int64, on the model's device.
@@ -58,6 +59,11 @@ class Bert final : public torch::nn::Module, public plugtune::Model {
   /// Logits: (B, labels); (B) for a regression is (B, 1). Computes first rows only in the last layer where that is exact.
   /// Masked LM: (M, V), of the rows that the input names.
   Tensor forward(const Input& input);
+  /// forward(), and of next-sentence prediction the second head's answer: (B, 2), 0 is "is next"; else undefined.
+  struct Answers {
+    Tensor logits, next_sentence;
+  };
+  Answers answers(const Input& input);
   /// forward() in two halves, where it computes first rows only: what the head reads of each sequence, (B,H); and its logits.
   Tensor first_rows(const Input& input);
   Tensor answer(const Tensor& first_rows);
@@ -118,6 +124,7 @@ class Bert final : public torch::nn::Module, public plugtune::Model {
  private:
   void make_classification_head();
   void make_language_head();
+  void make_pooler();
   Tensor word_vectors(const Tensor& ids);
   BertLayer& bert_layer(int64_t layer);
 
@@ -128,7 +135,8 @@ class Bert final : public torch::nn::Module, public plugtune::Model {
   std::shared_ptr<BertTrunk> trunk_;
   std::shared_ptr<BertEncoder> encoder_;
   std::shared_ptr<HeadSite> head_;
-  std::shared_ptr<LinearSite> pooler_;           // null under a masked-LM head
+  std::shared_ptr<LinearSite> pooler_;           // null under a masked-LM head alone
+  std::shared_ptr<LinearSite> next_sentence_;    // null without next-sentence prediction
   std::shared_ptr<LanguageHead> language_head_;  // null under a classification head
   std::vector<LinearSite*> linears_;
   std::vector<JunctionSite*> junctions_;

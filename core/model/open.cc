@@ -21,7 +21,7 @@ const char* problem_type(TaskKind kind) {
   }
 }
 
-BertOptions options_of(const formats::BertConfig& config, const Task& task) {
+BertOptions options_of(const formats::BertConfig& config, const Task& task, bool next_sentence) {
   BertOptions options;
   options.layers = config.num_hidden_layers;
   options.hidden_size = config.hidden_size;
@@ -39,6 +39,7 @@ BertOptions options_of(const formats::BertConfig& config, const Task& task) {
   options.pad_id = config.pad_token_id.value_or(0);
   options.classifier_dropout = config.head_dropout();
   options.task = task.kind;
+  options.next_sentence = next_sentence;
   options.labels = task.kind == TaskKind::kRegression ? 1
                    : task.kind == TaskKind::kText     ? config.vocab_size
                                                       : static_cast<int64_t>(task.labels.size());
@@ -60,6 +61,14 @@ formats::NamedTensors head_of(const OpenedModel& opened, const formats::BertWeig
   return head_fits(opened.config, weights, task) ? weights.head : formats::NamedTensors{};
 }
 
+/// The next-sentence head, empty when the directory has none.
+formats::NamedTensors next_sentence_head_of(const formats::BertWeights& weights) {
+  formats::NamedTensors head;
+  for (const auto& [name, tensor] : weights.pretraining)
+    if (name.starts_with("cls.seq_relationship.")) head.emplace(name, tensor);
+  return head.size() == 2 ? head : formats::NamedTensors{};
+}
+
 /// Parameters become the tensors themselves: a mapped file is not copied.
 void take(Bert& bert, const formats::NamedTensors& weights) {
   torch::NoGradGuard no_grad;
@@ -71,24 +80,27 @@ void take(Bert& bert, const formats::NamedTensors& weights) {
 
 void take_weights(OpenedModel& opened, const formats::BertWeights& weights, const std::string& path, const Task& task) {
   const bool is_language = task.kind == TaskKind::kText;
+  const bool next_sentence = opened.bert->options().next_sentence;
   const formats::NamedTensors head = head_of(opened, weights, path, task);
-  opened.new_pooler = !is_language && weights.pooler_is_missing;
-  opened.new_head = head.empty();
+  const formats::NamedTensors next_head = next_sentence ? next_sentence_head_of(weights) : formats::NamedTensors{};
+  const bool new_next_head = next_sentence && next_head.empty();
+  opened.new_pooler = (!is_language || next_sentence) && weights.pooler_is_missing;
+  opened.new_head = head.empty() || new_next_head;
   take(*opened.bert, weights.encoder);
   if (opened.new_pooler) {
     opened.bert->reset_pooler();
     opened.notes.push_back(
         fmt::format("{} has no pooler (a masked-LM checkpoint): a new one is made and trained", path));
   }
-  if (!opened.new_head) {
-    take(*opened.bert, head);
-    if (!is_language)
-      opened.notes.push_back(fmt::format("{} has a head for these labels: training starts from it", path));
-  } else {
-    opened.bert->reset_head();
-    if (is_language)
-      opened.notes.push_back(fmt::format("{} has no masked-LM head: a new one is made and trained", path));
-  }
+  if (opened.new_head) opened.bert->reset_head();
+  take(*opened.bert, head);
+  take(*opened.bert, next_head);
+  if (!is_language && !opened.new_head)
+    opened.notes.push_back(fmt::format("{} has a head for these labels: training starts from it", path));
+  if (is_language && head.empty())
+    opened.notes.push_back(fmt::format("{} has no masked-LM head: a new one is made and trained", path));
+  if (new_next_head)
+    opened.notes.push_back(fmt::format("{} has no next-sentence head: a new one is made and trained", path));
   if (!weights.ignored.empty()) {
     opened.notes.push_back(fmt::format("not used of {}: {}", path, join(formats::fold_layers(weights.ignored))));
   }
@@ -96,11 +108,11 @@ void take_weights(OpenedModel& opened, const formats::BertWeights& weights, cons
 
 }  // namespace
 
-OpenedModel open_model(const std::string& path, bool random_init, const Task& task) {
+OpenedModel open_model(const std::string& path, bool random_init, const Task& task, bool next_sentence) {
   OpenedModel opened;
   opened.directory = formats::resolve_model(path);
   opened.config = formats::read_bert_config(opened.directory);
-  opened.bert = std::make_shared<Bert>(options_of(opened.config, task));
+  opened.bert = std::make_shared<Bert>(options_of(opened.config, task, next_sentence));
   formats::NamedTensors encoder;
   if (random_init) {
     opened.bert->reset_parameters();

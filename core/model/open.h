@@ -26,10 +26,11 @@ struct OpenedModel {
 /// @param random_init  only the configuration is read; weights are drawn from torch's default generator
 /// @param task         gives the head and its labels; kText the masked-LM head, whose labels are the vocabulary
 /// Throws Error on everything that is wrong with the directory.
-OpenedModel open_model(const std::string& path, bool random_init, const Task& task);
+/// @param next_sentence  of masked LM: with the next-sentence head and the pooler below it
+OpenedModel open_model(const std::string& path, bool random_init, const Task& task, bool next_sentence = false);
 
 /// Writes the model as it is (no patches left) as a directory that transformers loads, with its tokenizer's files. After
-/// masked LM it is a BertForMaskedLM, which has no pooler.
+/// masked LM it is a BertForMaskedLM, which has no pooler, with next-sentence prediction a BertForPreTraining.
 /// @param add_files  may add files of its own before the directory appears
 void write_model(const OpenedModel& opened, const std::filesystem::path& directory,
                  const formats::AddFiles& add_files = {});

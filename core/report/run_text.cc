@@ -32,8 +32,9 @@ std::string data_text(const RunSetup& setup) {
 std::string task_text(const RunSetup& setup) {
   if (setup.task == TaskKind::kRegression) return "regression";
   if (setup.task == TaskKind::kText) {
-    return fmt::format("masked-lm, {:g} % of the tokens are guessed{}", 100 * setup.mask_probability,
-                       setup.whole_words ? ", whole words" : "");
+    return fmt::format("masked-lm, {:g} % of the tokens are guessed{}{}", 100 * setup.mask_probability,
+                       setup.whole_words ? ", whole words" : "",
+                       setup.next_sentence ? ", and whether the second text is next" : "");
   }
   std::vector<std::string> shown(
       setup.labels.begin(), setup.labels.begin() + static_cast<ptrdiff_t>(std::min(kLabelsShown, setup.labels.size())));

@@ -32,6 +32,7 @@ struct RunSetup {
   std::vector<std::string> labels;
   double mask_probability = 0.15;  ///< of masked LM
   bool whole_words = false;        ///< of masked LM
+  bool next_sentence = false;      ///< of masked LM
 
   std::vector<Plugin> strategies;
   int64_t head_trainable = 0;

@@ -18,9 +18,10 @@ class Gatherer {
       predictions_.logits = torch::empty({examples, options.labels}, torch::kFloat32);
   }
 
-  void add(const data::Batch& batch, const Tensor& logits) {
+  void add(const data::Batch& batch, const Tensor& logits, const Tensor& next_sentence = {}) {
     predictions_.tokens += batch.input.layout.rows();
     options_.task == TaskKind::kText ? add_guesses(batch, logits) : add_answers(batch, logits);
+    if (next_sentence.defined()) add_pairs(batch, next_sentence);
   }
 
   Predictions finish() {
@@ -29,6 +30,7 @@ class Gatherer {
       predictions_.targets = torch::empty_like(gathered).index_copy_(0, torch::cat(positions_), gathered);
     }
     if (predictions_.guessed > 0) predictions_.loss /= static_cast<double>(predictions_.guessed);
+    if (predictions_.sequences > 0) predictions_.next_sentence_loss /= static_cast<double>(predictions_.sequences);
     return predictions_;
   }
 
@@ -46,6 +48,13 @@ class Gatherer {
     predictions_.loss += model::task_loss(options_.task, logits, batch.targets, /*examples=*/1).item<double>();
     predictions_.guessed += batch.targets.size(0);
     predictions_.correct += logits.argmax(1).eq(batch.targets).sum().item<int64_t>();
+  }
+
+  void add_pairs(const data::Batch& batch, const Tensor& logits) {
+    predictions_.next_sentence_loss +=
+        model::task_loss(TaskKind::kClassification, logits, batch.next_targets, /*examples=*/1).item<double>();
+    predictions_.sequences += batch.next_targets.size(0);
+    predictions_.told += logits.argmax(1).eq(batch.next_targets).sum().item<int64_t>();
   }
 
   const model::BertOptions& options_;
@@ -70,8 +79,12 @@ void for_each_batch(model::Bert& model, const data::EncodedSplit& split, int64_t
 Predictions predict(model::Bert& model, const data::EncodedSplit& split, int64_t batch_tokens, const Tensor& features) {
   Gatherer gatherer(model.options(), static_cast<int64_t>(split.size()));
   for_each_batch(model, split, batch_tokens, [&](const data::Batch& batch) {
-    gatherer.add(batch, features.defined() ? model.answer(features.index_select(0, torch::tensor(batch.indices)))
-                                           : model.forward(batch.input));
+    if (features.defined()) {
+      gatherer.add(batch, model.answer(features.index_select(0, torch::tensor(batch.indices))));
+    } else {
+      const auto [logits, next_sentence] = model.answers(batch.input);
+      gatherer.add(batch, logits, next_sentence);
+    }
   });
   return gatherer.finish();
 }
@@ -97,7 +110,11 @@ bool trains_head_alone(const model::Bert& model) {
 }
 
 Metrics metrics_of(TaskKind kind, const Predictions& predictions) {
-  if (kind == TaskKind::kText) return language_metrics(predictions.loss, predictions.correct, predictions.guessed);
+  if (kind == TaskKind::kText) {
+    const Metrics language = language_metrics(predictions.loss, predictions.correct, predictions.guessed);
+    if (predictions.sequences == 0) return language;
+    return with_next_sentence(language, predictions.next_sentence_loss, predictions.told, predictions.sequences);
+  }
   return compute_metrics(kind, predictions.logits, predictions.targets, predictions.loss);
 }
 

@@ -14,6 +14,9 @@ struct Predictions {
   double loss = 0;  ///< mean over the examples, of masked LM over the chosen tokens
   int64_t tokens = 0;
   int64_t guessed = 0, correct = 0;  ///< masked LM: chosen tokens, and those of them that were guessed
+  /// Next-sentence prediction: all sequences, those of them that were told rightly, and the mean loss over them.
+  int64_t sequences = 0, told = 0;
+  double next_sentence_loss = 0;
 };
 
 Metrics metrics_of(TaskKind kind, const Predictions& predictions);

@@ -130,7 +130,19 @@ Metrics language_metrics(double loss, int64_t correct, int64_t tokens) {
   return metrics;
 }
 
-std::vector<std::string> metric_names(TaskKind kind) {
+Metrics with_next_sentence(const Metrics& language, double loss, int64_t correct, int64_t sequences) {
+  Metrics metrics = language;
+  metrics.values.front().second += loss;
+  metrics.values.emplace_back("masked_lm_loss", language.at("loss"));
+  metrics.values.emplace_back("next_sentence_loss", loss);
+  metrics.values.emplace_back("next_sentence_accuracy",
+                              quotient(static_cast<double>(correct), static_cast<double>(sequences)));
+  return metrics;
+}
+
+std::vector<std::string> metric_names(TaskKind kind, bool next_sentence) {
+  if (kind == TaskKind::kText && next_sentence)
+    return {"loss", "accuracy", "perplexity", "masked_lm_loss", "next_sentence_loss", "next_sentence_accuracy"};
   if (kind == TaskKind::kText) return {"loss", "accuracy", "perplexity"};
   if (kind == TaskKind::kRegression) return {"loss", "mse", "mae", "pearson", "spearman"};
   return {"loss", "accuracy", "precision", "recall", "f1", "macro_f1"};

@@ -22,8 +22,11 @@ struct Metrics {
 /// Of masked LM, over the chosen tokens: loss, accuracy, perplexity (exp of the loss).
 Metrics language_metrics(double loss, int64_t correct, int64_t tokens);
 
+/// The same of a pretraining with next sentences: their loss is in "loss", "masked_lm_loss" and "next_sentence_loss" tell them apart.
+Metrics with_next_sentence(const Metrics& language, double loss, int64_t correct, int64_t sequences);
+
 /// Names of the metrics of a task, "loss" first.
-std::vector<std::string> metric_names(TaskKind kind);
+std::vector<std::string> metric_names(TaskKind kind, bool next_sentence = false);
 
 /// @param logits  (E, labels) fp32 on the CPU   @param targets  as in a batch, of all E examples.   @param loss  mean loss
 ///

@@ -28,7 +28,7 @@ int64_t count_steps(const TrainSettings& settings, int64_t steps_per_epoch) {
 }
 
 bool is_better(const std::string& metric, double value, double than) {
-  const bool downwards = metric == "loss" || metric == "mse" || metric == "mae" || metric == "perplexity";
+  const bool downwards = metric.ends_with("loss") || metric == "mse" || metric == "mae" || metric == "perplexity";
   return downwards ? value < than : value > than;
 }
 
@@ -187,11 +187,14 @@ double Trainer::forward_backward(const std::vector<data::Batch>& step) {
   double step_loss = 0;
   int64_t correct = 0, examples = 0;
   for (const data::Batch& batch : step) {
-    const Tensor logits = job_.methods.guard("forward()", [&] {
-      return features_.defined() ? job_.model.answer(features_.index_select(0, torch::tensor(batch.indices)))
-                                 : job_.model.forward(batch.input);
+    const auto [logits, next_sentence] = job_.methods.guard("forward()", [&]() -> model::Bert::Answers {
+      if (!features_.defined()) return job_.model.answers(batch.input);
+      return {job_.model.answer(features_.index_select(0, torch::tensor(batch.indices))), Tensor()};
     });
     Tensor loss = model::task_loss(job_.model.options().task, logits, batch.targets, batch.step_examples);
+    if (next_sentence.defined())
+      loss =
+          loss + model::task_loss(TaskKind::kClassification, next_sentence, batch.next_targets, batch.step_sequences);
     if (batch.ends_step) {
       for (const auto& strategy : job_.methods.all()) {
         if (strategy.auxiliary == nullptr) continue;

@@ -107,13 +107,13 @@ Part read_part(const TextFile& file, Unit unit) {
   return part;
 }
 
-/// The lines of a passage with blanks between.
+/// The lines of a passage with plain line breaks between, which read as blanks; task.next_sentence tells lines apart.
 std::string joined(std::string_view passage) {
   std::string text;
   text.reserve(passage.size());
   plugtune::LineReader lines(passage);
   for (std::string_view line; lines.next(line);) {
-    if (lines.line() > 1) text += ' ';
+    if (lines.line() > 1) text += '\n';
     text += line;
   }
   return text;

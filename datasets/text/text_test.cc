@@ -58,11 +58,11 @@ TEST(TextData, SaysWhereAnExampleStandsAndHowManyLinesItLeftOut) {
       << "a blank line ends a document, it is not an empty one";
 }
 
-TEST(TextData, JoinsTheLinesOfADocumentByABlank) {
+TEST(TextData, KeepsTheLinesOfADocumentApart) {
   const TempFolder folder;
   folder.write("corpus.txt", "\n\n첫 문서의\n두 줄\n \n\none line\n\nthe\nlast\none");
   const auto text = make_dataset({{"path", folder.path("corpus.txt")}, {"unit", std::string("document")}});
-  EXPECT_THAT(texts(*text, Split::kTrain), ElementsAre("첫 문서의 두 줄", "one line", "the last one"));
+  EXPECT_THAT(texts(*text, Split::kTrain), ElementsAre("첫 문서의\n두 줄", "one line", "the\nlast\none"));
 }
 
 TEST(TextData, AcceptsAByteOrderMarkAndCarriageReturns) {
@@ -71,7 +71,7 @@ TEST(TextData, AcceptsAByteOrderMarkAndCarriageReturns) {
   const std::string path = folder.path("windows.txt");
   EXPECT_THAT(texts(*make_dataset({{"path", path}}), Split::kTrain), ElementsAre("one", "two", "three"));
   EXPECT_THAT(texts(*make_dataset({{"path", path}, {"unit", std::string("document")}}), Split::kTrain),
-              ElementsAre("one two", "three"));
+              ElementsAre("one\ntwo", "three"));
 }
 
 TEST(TextData, FindsTheSplitsOfAFolderOfWhichOnlyTrainMustBeThere) {

@@ -66,11 +66,14 @@ def batch(name, task="classification"):
     labels = {
         "classification": torch.randint(0, len(LABELS), (count,), generator=generator),
         "masked_lm": None,
+        "pretraining": None,
         "regression": torch.randn(count, generator=generator),
         "multilabel": torch.randint(0, 2, (count, len(LABELS)), generator=generator).float(),
     }[task]
     packed = {"ids": torch.cat(ids), "types": torch.cat(types), "lengths": torch.tensor(lengths), "labels": labels}
-    return mask(packed, name) if task == "masked_lm" else packed
+    if task == "pretraining":
+        packed["next"] = torch.randint(0, 2, (count,), generator=generator)
+    return mask(packed, name) if task in ("masked_lm", "pretraining") else packed
 
 
 def mask(packed, name):
@@ -104,7 +107,8 @@ def padded(packed):
         at_rows[packed["rows"]] = labels
         labels = torch.full(shape, -100)
         labels[mask.bool()] = at_rows
-    return {"input_ids": ids, "token_type_ids": types, "attention_mask": mask, "labels": labels}
+    inputs = {"input_ids": ids, "token_type_ids": types, "attention_mask": mask, "labels": labels}
+    return inputs | ({"next_sentence_label": packed["next"]} if "next" in packed else {})
 
 
 def alone(packed):

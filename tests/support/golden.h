@@ -72,7 +72,7 @@ inline ::testing::AssertionResult near_golden(const Golden& golden, const std::s
 
 /// tests/golden/tiny with a head for `task` (a masked-LM head stays zero); everything frozen but nothing trained yet. Dropout 0.
 inline std::shared_ptr<model::Bert> tiny_model(TaskKind task = TaskKind::kClassification, int64_t labels = 3,
-                                               const std::string& activation = "gelu") {
+                                               const std::string& activation = "gelu", bool next_sentence = false) {
   model::BertOptions options;
   options.layers = 2;
   options.hidden_size = 32;
@@ -86,6 +86,7 @@ inline std::shared_ptr<model::Bert> tiny_model(TaskKind task = TaskKind::kClassi
   options.activation = activation;
   options.task = task;
   options.labels = labels;
+  options.next_sentence = next_sentence;
   auto bert = std::make_shared<model::Bert>(options);
   torch::NoGradGuard no_grad;
   const auto weights = formats::SafetensorsFile::open(golden_path() / "tiny" / "model.safetensors").tensors();

@@ -184,12 +184,22 @@ TEST_F(Experiments, TheResolvedMaskedLmExperimentHasItsKeysAndNoOthers) {
   EXPECT_EQ(experiment.task.mask_probability, 0.15);
   const std::string text = write_toml(resolved(experiment, data_settings(), {plugin_settings()}));
   EXPECT_NE(text.find("[task]\nkind = \"masked-lm\"\nwhole_words = true\nmask_probability = 0.15\ntrain_head = "
-                      "\"auto\"\n\n"),
+                      "\"auto\"\nnext_sentence = false\n\n"),
             std::string::npos)
       << text;
   const Experiment again = experiment_of(text);
   EXPECT_EQ(again.problems, std::vector<std::string>());
   EXPECT_TRUE(again.task.whole_words);
+}
+
+TEST_F(Experiments, PretrainingWithNextSentencesHasAPooler) {
+  const Experiment experiment = experiment_of(
+      std::string(kSmallest) + "[task]\nkind = 'masked-lm'\nnext_sentence = true\ntrain_pooler = false\n");
+  EXPECT_EQ(experiment.problems, std::vector<std::string>());
+  const std::string text = write_toml(resolved(experiment, data_settings(), {plugin_settings()}));
+  EXPECT_NE(text.find("next_sentence = true\ntrain_pooler = \"no\"\nmask_probability = 0.15\n"), std::string::npos)
+      << text;
+  EXPECT_TRUE(experiment_of(text).task.next_sentence);
 }
 
 TEST_F(Experiments, SeveralStrategiesStaySeveral) {

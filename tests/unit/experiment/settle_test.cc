@@ -80,5 +80,19 @@ TEST_F(Settle, MaskedLmHasNoPooler) {
                                                           "out (experiment.toml:6)"});
 }
 
+TEST_F(Settle, NextSentencesNeedAPoolerAndTextsWithoutPairs) {
+  const std::string task = "[task]\nkind = 'masked-lm'\ntrain_pooler = 'no'\nnext_sentence = true\n";
+  Experiment experiment = experiment_of(kSmallest + task);
+  settle_task(experiment, {TaskKind::kText, {}, false});
+  EXPECT_EQ(experiment.problems, std::vector<std::string>());
+  settle_task(experiment, {TaskKind::kClassification, {"a", "b"}, /*pairs=*/true});
+  EXPECT_EQ(experiment.problems, std::vector<std::string>{"task.next_sentence: makes pairs of documents, and data set "
+                                                          "'reviews' has pairs already (experiment.toml:7)"});
+  Experiment other = experiment_of(kSmallest + std::string("[task]\nnext_sentence = true\n"));
+  settle_task(other, {TaskKind::kClassification, {"a", "b"}, false});
+  EXPECT_EQ(other.problems, std::vector<std::string>{"task.next_sentence: is a setting of masked-lm tasks alone, and "
+                                                     "this one is classification (experiment.toml:5)"});
+}
+
 }  // namespace
 }  // namespace plugtune::experiment

@@ -53,6 +53,7 @@ struct Case {
   const char* golden;
   const char* strategy;
   TaskKind task = TaskKind::kClassification;
+  bool next_sentence = false;
 };
 
 std::vector<plugin::LoadedStrategy> load_strategy(const Case& param, const Golden& golden) {
@@ -79,7 +80,7 @@ class TenSteps : public ::testing::TestWithParam<Case> {};
 TEST_P(TenSteps, LossesNormsAndFinalValuesEqualThePeers) {
   const Golden golden(GetParam().golden);
   const TaskKind task = GetParam().task;
-  const auto model = testing::tiny_model(task);
+  const auto model = testing::tiny_model(task, /*labels=*/3, "gelu", GetParam().next_sentence);
   Methods methods(load_strategy(GetParam(), golden));
   methods.apply(*model);
   for (auto& [name, parameter] : model->own_parameters()) {
@@ -107,8 +108,11 @@ TEST_P(TenSteps, LossesNormsAndFinalValuesEqualThePeers) {
   Tensor losses = torch::empty({10}), norms = torch::empty({10});
   for (int64_t step = 0; step < 10; ++step) {
     const std::string batch = step % 2 == 0 ? "a" : "b";
-    const Tensor logits = model->forward(golden.input(batch)), labels = golden.at(batch + "/labels");
+    const auto [logits, next] = model->answers(golden.input(batch));
+    const Tensor labels = golden.at(batch + "/labels");
     Tensor loss = model::task_loss(task, logits, labels, labels.size(0));
+    if (next.defined())
+      loss = loss + model::task_loss(TaskKind::kClassification, next, golden.at(batch + "/next"), next.size(0));
     for (const auto& strategy : methods.all()) {
       if (strategy.auxiliary != nullptr) loss = loss + strategy.auxiliary->auxiliary_loss();
     }
@@ -138,13 +142,14 @@ TEST_P(TenSteps, LossesNormsAndFinalValuesEqualThePeers) {
 INSTANTIATE_TEST_SUITE_P(
     Peers, TenSteps,
     ::testing::Values(Case{"full_classification", "full"}, Case{"masked_lm", "full", TaskKind::kText},
-                      Case{"lora_qv", "lora"}, Case{"lora_rslora", "lora"}, Case{"lora_all", "lora"},
-                      Case{"lora_embedding", "lora"}, Case{"adapter_pfeiffer", "adapter"},
-                      Case{"adapter_houlsby", "adapter"}, Case{"adapter_parallel", "adapter"},
-                      Case{"adapter_scaled_parallel", "adapter"}, Case{"adapter_plus", "adapter"},
-                      Case{"adapter_compacter", "adapter"}, Case{"adapter_compacter_plus", "adapter"},
-                      Case{"fusion_static", "adapterfusion"}, Case{"fusion_dynamic", "adapterfusion"},
-                      Case{"fusion_houlsby", "adapterfusion"}, Case{"fusion_parallel", "adapterfusion"}),
+                      Case{"pretraining", "full", TaskKind::kText, /*next_sentence=*/true}, Case{"lora_qv", "lora"},
+                      Case{"lora_rslora", "lora"}, Case{"lora_all", "lora"}, Case{"lora_embedding", "lora"},
+                      Case{"adapter_pfeiffer", "adapter"}, Case{"adapter_houlsby", "adapter"},
+                      Case{"adapter_parallel", "adapter"}, Case{"adapter_scaled_parallel", "adapter"},
+                      Case{"adapter_plus", "adapter"}, Case{"adapter_compacter", "adapter"},
+                      Case{"adapter_compacter_plus", "adapter"}, Case{"fusion_static", "adapterfusion"},
+                      Case{"fusion_dynamic", "adapterfusion"}, Case{"fusion_houlsby", "adapterfusion"},
+                      Case{"fusion_parallel", "adapterfusion"}),
     [](const auto& info) { return std::string(info.param.golden); });
 
 }  // namespace
