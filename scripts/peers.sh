@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
-# peers.sh: two Python environments with the libraries that plugtune is compared with: hf (transformers, peft, loralib,
-# tokenizers) and adapters (which pins an older transformers). Needed only to regenerate tests/golden and to time peers.
+# peers.sh: Python environments with the libraries that plugtune is compared with: hf (transformers, peft, loralib,
+# tokenizers), adapters (which pins an older transformers) and onnx (ONNX Runtime). Needed only to regenerate tests/golden and
+# to time peers.
 #
-#   scripts/peers.sh            both, into ${PLUGTUNE_CACHE:-~/.cache/plugtune}/peers/{hf,adapters}
-#   scripts/peers.sh hf         one of them
+#   scripts/peers.sh            hf and adapters, into ${PLUGTUNE_CACHE:-~/.cache/plugtune}/peers/{hf,adapters}
+#   scripts/peers.sh onnx       one of them
 #
 # Re-runnable: an environment whose pinned versions have not changed is left alone.
 set -euo pipefail
@@ -21,7 +22,7 @@ fail() { printf 'peers: %s\n' "$*" >&2; exit 1; }
 
 make_environment() {
   local name=$1 directory=$peers/$1 requirements=$repository/tests/golden/requirements-$1.txt
-  [ -f "$requirements" ] || fail "unknown environment '$name'; environments: hf, adapters"
+  [ -f "$requirements" ] || fail "unknown environment '$name'; environments: hf, adapters, onnx"
   if cmp -s "$requirements" "$directory/installed.txt"; then
     say "$name is ready in $directory"
     return
