@@ -4,7 +4,7 @@ import json
 import re
 import unittest
 
-from support import PlugtuneTest
+from support import BUILD, PlugtuneTest
 
 STEPS = 3
 
@@ -53,12 +53,19 @@ class Profile(PlugtuneTest):
             self.assertEqual(len(inside), 1, event)
         self.assertTrue(any(event["cat"] == "backward" and event["name"] == "encoder.layer.1.attention.self.query.lora" for event in events))
 
+    def test_a_patch_that_does_nothing_is_a_span_of_its_own(self):
+        both = '[[strategy]]\nplugin = "full"\n[[strategy]]\nplugin = "no-op"\ntargets = ["query"]\nlayers = "1"\n'
+        text = self.succeed("bench", self.experiment("run", strategy=both), "--steps", "2", "--profile", "--each-layer",
+                            "--plugin-path", str(BUILD / "tests/no-op"))
+        self.assertEqual(re.findall(r"^(encoder\S+no-op) ", text, re.MULTILINE), ["encoder.layer.1.attention.self.query.no-op"])
+        self.assertIn("encoder.layer.0.attention.self.{query,key,value}  ", text)  # bare neighbours are computed as one
+
     def test_without_the_option_there_is_no_profile(self):
         self.assertNotIn("profile", json.loads(self.bench("--json")))
         self.assertNotIn("forward ms", self.bench())
 
     def test_mistakes_are_told_before_the_steps(self):
-        self.fail_with("no/where.json: cannot be written: No such file or directory; nothing was measured",
+        self.fail_with("no/where.json: cannot be written: no such file or directory; nothing was measured",
                        "bench", self.experiment("run"), "--trace", "no/where.json")
         self.fail_with("bench: --each-layer is of --profile; give both", "bench", self.experiment("run"), "--each-layer")
 
