@@ -12,7 +12,8 @@
 namespace plugtune::data {
 namespace {
 
-constexpr uint32_t kPurpose = 0x6E657874;  // not the draws that mask the same example
+constexpr int64_t kWhole = int64_t{1} << 30;  // tokens: no line is cut
+constexpr uint32_t kPurpose = 0x6E657874;     // not the draws that mask the same example
 
 /// As Tokenizer cuts a pair: the shorter text keeps at most half of the room, the other the rest.
 void cut_pair(size_t room, std::vector<int32_t>& a, std::vector<int32_t>& b) {
@@ -41,7 +42,7 @@ SentencePairs::SentencePairs(const std::vector<std::string_view>& documents, con
     if (documents_.back() == lines.size()) documents_.pop_back();
   }
   documents_.push_back(lines.size());
-  lines_ = tokenizer.encode_all(lines, max_length, threads, subject + " line");
+  lines_ = tokenizer.encode_all(lines, kWhole, threads, subject + " line");  // cut where they become pairs
   for (size_t document = 0; document + 1 < documents_.size(); ++document)
     cut_into_runs(document);
   if (documents_.size() < 3 || runs_.empty()) {
@@ -68,7 +69,7 @@ void SentencePairs::cut_into_runs(size_t document) {
 }
 
 void SentencePairs::append(size_t begin, size_t end, std::vector<int32_t>& tokens) const {
-  for (size_t i = begin; i < end && tokens.size() < room_; ++i)
+  for (size_t i = begin; i < end; ++i)
     tokens.insert(tokens.end(), line(i).begin(), line(i).end());
 }
 
