@@ -111,7 +111,8 @@ TEST(SentencePairs, FillTheLengthAndLeaveNoLineOut) {
       if (epoch.labels[i] == 0) first_documents.insert(text.begin(), text.end());
     }
     EXPECT_GT(epoch.texts.truncated, 0) << "six tokens in one line";
-    EXPECT_EQ(epoch.texts.longest, 10);
+    // Six tokens, and one or, of the other document, two.
+    EXPECT_THAT(epoch.texts.longest, ::testing::AnyOf(10, 11));
   }
   for (const char c : std::string("abcdefgn o"))
     EXPECT_TRUE(c == ' ' || first_documents.contains(c)) << c;
