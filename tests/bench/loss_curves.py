@@ -31,6 +31,7 @@ def train(options, strategy, seed, simd, directory):
     experiment = directory / "experiment.toml"
     experiment.write_text(f"""[run]
 seed = {seed}
+threads = {options.threads}
 [model]
 path = "{options.model}"
 [data]
@@ -46,7 +47,6 @@ batch_size = {options.batch_size}
 learning_rate = {RATES[strategy]}
 warmup_ratio = 0.06
 precision = "{options.precision}"
-threads = {options.threads}
 log_every = 1
 """)
     run = directory / f"{strategy}-{seed}-{simd}"
@@ -99,7 +99,7 @@ def main():
     parser.add_argument("--steps", type=int, default=300)
     parser.add_argument("--batch-size", type=int, default=32)
     parser.add_argument("--eval-limit", type=int, default=0, help="examples that the accuracy is of; 0: all of the validation split")
-    parser.add_argument("--threads", type=int, default=0)
+    parser.add_argument("--threads", type=int, default=0, help="0: all cores; 1 on a busy machine")
     parser.add_argument("--precision", default="fp32")
     parser.add_argument("--write", action="store_true", help="put the table into docs/results.md")
     parser.add_argument("--curves", type=pathlib.Path, help="keep all losses in this file, as JSON lines")
