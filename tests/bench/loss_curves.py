@@ -4,7 +4,7 @@
 
 Trains `--dataset` with each strategy and seed twice, once with the kernels and once without, on the same batches with the same dropout
 masks, and compares the losses step by step. The yardstick is what another seed changes. Prints a markdown table; --write puts it into
-docs/results.md. Rounding grows from step to step, so curves of one seed drift apart in the end; they must not differ on average.
+docs/results.md. Rounding grows from step to step, so curves of one seed may drift apart in the end; they must not differ on average.
 """
 
 import argparse
@@ -75,8 +75,8 @@ def row(strategy, kernels, aten):
     same = [difference(a[0], b[0]) for a, b in zip(kernels, aten)]
     others = [difference(kernels[i][0], kernels[j][0]) for i in range(len(kernels)) for j in range(i)]
     final = [[statistics.mean(losses[-LAST:]) for losses, *_ in side] for side in (kernels, aten)]
-    cells = [strategy, f"{statistics.mean(start):.5f}", f"{statistics.mean(same):.4f}",
-             f"{statistics.mean(others):.3f}" if others else "", *(spread(values, ".3f") for values in final),
+    cells = [strategy, f"{statistics.mean(start):.0e}", f"{statistics.mean(same):.0e}",
+             f"{statistics.mean(others):.3f}" if others else "", *(spread(values, ".4f") for values in final),
              *(spread([100 * accuracy for _, accuracy, _ in side], ".2f") for side in (kernels, aten)),
              f"{statistics.median(b[2] for b in aten) / statistics.median(a[2] for a in kernels):.1f}"]
     return "| " + " | ".join(cells) + " |"
