@@ -26,7 +26,6 @@ PAGE = ROOT / "docs/performance.md"
 BEGIN, END = "<!-- made by tests/bench/predict.py: begin -->", "<!-- made by tests/bench/predict.py: end -->"
 # layers, hidden size, words, reviews, reviews that batch sizes are tried on
 SIZES = {"small": (4, 256, 8000, 50000, 2000), "base": (12, 768, 119547, 2000, 200)}
-BATCHES = (16, 32, 64, 128, 256)
 HEADER = ("| size | engine | reviews | whole process, s | start alone, s | reviews a second, whole | after the start | "
           "plugtune / engine, whole | after the start |\n| --- | --- | --- | --- | --- | --- | --- | --- | --- |")
 
@@ -96,12 +95,12 @@ def peer(engine, model, scratch, batch, bf16):
                                          answers, "--batch", batch, *extra], answers)
 
 
-def best_peer(engine, model, scratch, reviews, bf16=False):
-    candidates = [peer(engine, model, scratch, batch, bf16) for batch in BATCHES]
-    for _ in range(2):
+def best_peer(engine, model, scratch, reviews, batches, bf16=False):
+    candidates = [peer(engine, model, scratch, batch, bf16) for batch in batches]
+    for _ in range(2 if len(candidates) > 1 else 0):
         for candidate in candidates:
             candidate.whole.append(candidate.seconds(reviews))
-    best = min(candidates, key=lambda candidate: min(candidate.whole))
+    best = min(candidates, key=lambda candidate: min(candidate.whole, default=0))
     best.whole = []
     return best
 
@@ -132,9 +131,9 @@ def measure(size, options, scratch, reviews):
                         (("every", count), ("some", min(tried, count)), ("one", 1)))
     engines = [ours(options, model, scratch)]
     for engine in ("transformers", "onnxruntime"):
-        engines.append(best_peer(engine, model, scratch, some))
+        engines.append(best_peer(engine, model, scratch, some, options.batches))
     if options.bf16:
-        engines.append(best_peer("transformers", model, scratch, some, bf16=True))
+        engines.append(best_peer("transformers", model, scratch, some, options.batches, bf16=True))
     for _ in range(options.rounds):
         for engine in engines:
             engine.time(every, one)
@@ -163,6 +162,8 @@ def main():
     parser.add_argument("--sizes", default="small,base")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--limit", type=int, default=0, help="reviews; 0: 50,000 of the small size, 2,000 of the base size")
+    parser.add_argument("--batches", default=[16, 32, 64, 128, 256], type=lambda text: [int(number) for number in text.split(",")],
+                        help="sizes of the peers' batches, of which the fastest is taken")
     parser.add_argument("--bf16", action="store_true", help="transformers in bf16 too")
     parser.add_argument("--write", action="store_true", help="put the table into docs/performance.md")
     options = parser.parse_args()
