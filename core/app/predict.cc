@@ -2,10 +2,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <fstream>
 #include <functional>
 #include <iostream>
 #include <nlohmann/json.hpp>
+#include <span>
 
 #include "app/command_line.h"
 #include "app/fill_masks.h"
@@ -38,19 +40,38 @@ class Lines : public Dataset {
   Task task_;
 };
 
+// Answers are many and small: they are read as plain numbers, without a tensor operation for each.
+
+std::span<const float> numbers_of(const Tensor& logits) {
+  return {logits.const_data_ptr<float>(), static_cast<size_t>(logits.numel())};
+}
+
 std::vector<double> probabilities_of(const Tensor& logits, TaskKind kind) {
-  const Tensor values = logits.to(torch::kFloat64);
-  const Tensor result = kind == TaskKind::kMultiLabel ? torch::sigmoid(values) : torch::softmax(values, 0);
-  return {result.data_ptr<double>(), result.data_ptr<double>() + result.numel()};
+  const std::span<const float> values = numbers_of(logits);
+  std::vector<double> result(values.begin(), values.end());
+  if (kind == TaskKind::kMultiLabel) {
+    for (double& value : result)
+      value = 1 / (1 + std::exp(-value));
+    return result;
+  }
+  const double largest = std::ranges::max(result);
+  double sum = 0;
+  for (double& value : result)
+    sum += value = std::exp(value - largest);
+  for (double& value : result)
+    value /= sum;
+  return result;
 }
 
 /// The label, the labels of a multi-label task with commas between, or the number of a regression.
 std::string answer(const Tensor& logits, const Task& task) {
-  if (task.kind == TaskKind::kRegression) return fmt::format("{:.6g}", logits[0].item<double>());
-  if (task.kind == TaskKind::kClassification) return task.labels[static_cast<size_t>(logits.argmax().item<int64_t>())];
+  if (task.kind == TaskKind::kRegression) return fmt::format("{:.6g}", static_cast<double>(numbers_of(logits)[0]));
+  const std::span<const float> values = numbers_of(logits);
+  if (task.kind == TaskKind::kClassification)
+    return task.labels[static_cast<size_t>(std::ranges::max_element(values) - values.begin())];
   std::vector<std::string> chosen;
   for (size_t i = 0; i < task.labels.size(); ++i) {
-    if (logits[static_cast<int64_t>(i)].item<float>() > 0) chosen.push_back(task.labels[i]);
+    if (values[i] > 0) chosen.push_back(task.labels[i]);
   }
   return join(chosen, ",");
 }
@@ -58,12 +79,13 @@ std::string answer(const Tensor& logits, const Task& task) {
 nlohmann::ordered_json json_answer(const Tensor& logits, const Task& task) {
   nlohmann::ordered_json json;
   if (task.kind == TaskKind::kRegression) {
-    json["value"] = logits[0].item<double>();
+    json["value"] = static_cast<double>(numbers_of(logits)[0]);
   } else {
     json["label"] = answer(logits, task);
     json["probabilities"] = probabilities_of(logits, task.kind);
   }
-  json["logits"] = std::vector<float>(logits.data_ptr<float>(), logits.data_ptr<float>() + logits.numel());
+  const std::span<const float> values = numbers_of(logits);
+  json["logits"] = std::vector<float>(values.begin(), values.end());
   return json;
 }
 

@@ -1,6 +1,7 @@
 """commands_test.py: what a person types, from training to a merged model, and the first mistakes that they make."""
 
 import json
+import math
 import shutil
 import unittest
 
@@ -30,6 +31,9 @@ class Commands(PlugtuneTest):
         self.assertEqual(len(answers), 3)  # an empty line is an empty text, not a lost one
         for answer in answers:
             self.assertAlmostEqual(sum(answer["probabilities"]), 1.0, places=9)
+            negative, positive = answer["logits"]
+            self.assertAlmostEqual(answer["probabilities"][1], 1 / (1 + math.exp(negative - positive)), places=9)
+            self.assertEqual(answer["label"], "positive" if positive > negative else "negative")
 
         self.succeed("train", self.experiment("other", strategy=FULL))
         compared = json.loads(self.succeed("compare", "runs/run", "runs/other", "--format", "json"))
