@@ -100,7 +100,7 @@ int run(const Arguments& arguments) {
   } catch (const c10::Error& error) {
     return our_mistake(error.what_without_backtrace());
   } catch (const std::bad_alloc&) {
-    std::cerr << "plugtune: out of memory; a smaller train.micro_batch_tokens needs less\n";
+    std::cerr << "plugtune: out of memory; train.memory = \"4 GB\" keeps a training within a size\n";
     return kOurMistake;
   } catch (const std::exception& error) {
     return our_mistake(error.what());

@@ -10,7 +10,7 @@
 namespace plugtune::data {
 namespace {
 
-constexpr int64_t kDefaultMicroBatchTokens = 4096;
+constexpr int64_t kDefaultMicroBatchTokens = 1024;
 
 /// One generator for each epoch: any epoch's order is found without those before it.
 std::mt19937_64 epoch_generator(uint64_t seed, int64_t epoch) {

@@ -25,7 +25,7 @@ struct Batch {
 
 struct BatchSettings {
   int64_t batch_size = 32;         ///< sequences per optimizer step
-  int64_t micro_batch_tokens = 0;  ///< rows of one forward pass; 0: 4096. A longer sequence is a micro-batch alone
+  int64_t micro_batch_tokens = 0;  ///< rows of one forward pass; 0: 1024. A longer sequence is a micro-batch alone
   bool group_by_length = false;    ///< steps of similar lengths, see epoch_order()
   uint64_t seed = 42;
 };
@@ -41,6 +41,7 @@ class BatchPlan {
   /// `split` must outlive the plan.
   BatchPlan(const EncodedSplit& split, const BatchSettings& settings);
   int64_t steps_per_epoch() const noexcept;  ///< the last step of an epoch may have fewer than batch_size sequences
+  void set_micro_batch_tokens(int64_t tokens) noexcept { settings_.micro_batch_tokens = tokens; }
   /// The micro-batches of optimizer step `step`, counted from 0 over all epochs.
   std::vector<Batch> step(int64_t step) const;
 

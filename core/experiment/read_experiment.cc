@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <charconv>
 
 #include "experiment/experiment.h"
 #include "experiment/host_keys.h"
@@ -210,6 +211,21 @@ std::string read_device(const Reader& table) {
   return "cpu";
 }
 
+/// "4 GB", "900 MB"; "" is no limit.
+int64_t read_memory(const Reader& table) {
+  const std::string text = table->string("memory", "");
+  if (text.empty()) return 0;
+  double number = 0;
+  const auto [end, failure] = std::from_chars(text.data(), text.data() + text.size(), number);
+  std::string unit(end, text.data() + text.size());
+  if (unit.starts_with(' ')) unit.erase(0, 1);
+  const double bytes = unit == "GB" ? 1e9 : unit == "MB" ? 1e6 : 0;
+  if (failure == std::errc() && number > 0 && number * bytes > 0 && number * bytes < 1e15)
+    return static_cast<int64_t>(number * bytes);
+  table->problem("memory", "must be a size such as \"4 GB\" or \"900 MB\", got \"" + text + "\"");
+  return 0;
+}
+
 void read_length(const Reader& table, train::TrainSettings& train) {
   const bool has_epochs = table->has("epochs"), has_steps = table->has("steps");
   if (has_steps && has_epochs) table->problem("steps", "is given together with epochs; keep one of the two");
@@ -226,6 +242,10 @@ void read_train(Experiment& experiment) {
   read_length(table, train);
   train.batch_size = table->integer("batch_size", train.batch_size, 1, 1'000'000);
   train.micro_batch_tokens = table->integer("micro_batch_tokens", train.micro_batch_tokens, 0);
+  train.memory = read_memory(table);
+  if (train.memory > 0 && train.micro_batch_tokens > 0)
+    table->problem("memory", "is given together with micro_batch_tokens; keep one of the two");
+  train.recompute = table->boolean("recompute", train.recompute);
   train.group_by_length = table->boolean("group_by_length", train.group_by_length);
   train.cache_frozen = table->boolean("cache_frozen", train.cache_frozen);
   train.learning_rate = table->number("learning_rate", train.learning_rate, 0);

@@ -18,6 +18,16 @@ namespace plugtune::formats {
 
 static_assert(std::endian::native == std::endian::little, "files are little-endian and are used where they lie");
 
+namespace {
+
+/// What a tensor in a file keeps alive.
+struct FileOwner {
+  std::shared_ptr<const MappedFile> file;
+};
+void delete_owner(void* owner) { delete static_cast<FileOwner*>(owner); }
+
+}  // namespace
+
 std::shared_ptr<const MappedFile> MappedFile::open(const std::filesystem::path& path) {
   // O_NONBLOCK: opening a pipe would wait for its writer. Links are followed: the Hugging Face cache is made of them.
   const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
@@ -68,8 +78,22 @@ Tensor MappedFile::tensor(const std::shared_ptr<const MappedFile>& file, uint64_
     std::memcpy(copy.data_ptr(), first, static_cast<size_t>(span) * item_bytes);
     return copy.as_strided(shape, strides);
   }
-  return torch::from_blob(
-      first, shape, strides, [file](void*) {}, options);
+  return at::for_blob(first, shape)
+      .strides(strides)
+      .context(new FileOwner{file}, &delete_owner)
+      .options(options)
+      .make_tensor();
+}
+
+void MappedFile::give_back(const Tensor& tensor) {
+  if (!tensor.defined() || !tensor.has_storage()) return;
+  const c10::DataPtr& memory = tensor.storage().data_ptr();
+  if (memory.get_deleter() != &delete_owner) return;
+  const auto page = static_cast<uintptr_t>(::sysconf(_SC_PAGESIZE));
+  const auto first = reinterpret_cast<uintptr_t>(memory.get());
+  // Whole pages inside: those at the ends may hold a neighbour that somebody wrote to.
+  const uintptr_t begin = (first + page - 1) / page * page, end = (first + tensor.storage().nbytes()) / page * page;
+  if (begin < end) ::madvise(reinterpret_cast<void*>(begin), end - begin, MADV_DONTNEED);
 }
 
 }  // namespace plugtune::formats

@@ -31,6 +31,10 @@ class MappedFile {
   static Tensor tensor(const std::shared_ptr<const MappedFile>& file, uint64_t offset, torch::IntArrayRef shape,
                        torch::IntArrayRef strides, torch::ScalarType dtype);
 
+  /// Gives back the memory of a tensor that lies in a file: its pages are read again when they are needed. For a tensor that nobody
+  /// wrote to since it was loaded: what was written is lost. Any other tensor is left as it is.
+  static void give_back(const Tensor& tensor);
+
  private:
   MappedFile(std::filesystem::path path, char* data, uint64_t size)
       : path_(std::move(path)),

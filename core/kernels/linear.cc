@@ -22,44 +22,17 @@ bool may_add_in_place(const Tensor& parameter) {
   return (type == parameter.scalar_type() || type == torch::kFloat) && torch::autograd::impl::hooks(parameter).empty();
 }
 
-/// Rows that are multiplied at a time where the product is summed in fp32 first: bounds the memory of the sums.
-constexpr int64_t kMixedRows = 1024;
-
-void round_into(const Tensor& out, const Tensor& sums, const Tensor& bias) {
-  const Tensor floats = bias.defined() ? as_floats(bias) : Tensor();
-  for_each_chunk(sums.size(0), [&](int64_t, int64_t begin, int64_t end) {
-    cpu::round_rows(elements<float>(sums), elements<float>(floats), elements<cpu::Bf16>(out), out.stride(0), begin, end,
-                    sums.size(1));
-  });
-}
-
-/// What one product of a sum of products multiplies.
-struct Factors {
-  Tensor rows, matrix;  // (N,k) and (k,n)
-};
-
 /// out (N,n) = the sum of all rows times matrix, + bias.
 void multiply_into(const Tensor& out, const std::vector<Factors>& all, const Tensor& bias) {
-  if (!has_mixed_product(out) || out.numel() == 0) {
-    Tensor sum = out;
-    for (size_t i = 0; i < all.size(); ++i) {
-      if (i > 0) {
-        sum.addmm_(all[i].rows, all[i].matrix);
-      } else {
-        bias.defined() ? at::addmm_out(sum, bias, all[i].rows, all[i].matrix)
-                       : at::mm_out(sum, all[i].rows, all[i].matrix);
-      }
+  if (has_mixed_product(out)) return rounded_products(out, all, bias);
+  Tensor sum = out;
+  for (size_t i = 0; i < all.size(); ++i) {
+    if (i > 0) {
+      sum.addmm_(all[i].rows, all[i].matrix);
+    } else {
+      bias.defined() ? at::addmm_out(sum, bias, all[i].rows, all[i].matrix)
+                     : at::mm_out(sum, all[i].rows, all[i].matrix);
     }
-    return;
-  }
-  const int64_t rows = out.size(0), block = std::min(rows, kMixedRows);
-  const Tensor memory = torch::empty({block, out.size(1)}, torch::kFloat);
-  for (int64_t begin = 0; begin < rows; begin += block) {
-    const int64_t count = std::min(block, rows - begin);
-    const Tensor sums = memory.narrow(0, 0, count);
-    for (size_t i = 0; i < all.size(); ++i)
-      mixed_product(sums, all[i].rows.narrow(0, begin, count), all[i].matrix, /*add=*/i > 0);
-    round_into(out.narrow(0, begin, count), sums, bias);
   }
 }
 

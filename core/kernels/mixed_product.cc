@@ -1,8 +1,16 @@
 // mixed_product.cc - bf16 products by the MKL inside libtorch: AMX or AVX512-BF16 where the processor has them.
 #include "kernels/mixed_product.h"
 
+#include <ATen/ops/addmm_cpu_dispatch.h>
+#include <ATen/ops/mm_cpu_dispatch.h>
+#include <c10/util/Exception.h>
+#include <torch/library.h>
+
 #include <algorithm>
 #include <cstdint>
+
+#include "kernels/cpu/rows.h"
+#include "kernels/tensors.h"
 
 // libtorch exports MKL's C interface without its header. Weak: a libtorch that was built without MKL has no such function.
 extern "C" __attribute__((weak)) void cblas_gemm_bf16bf16f32(int layout, int transpose_a, int transpose_b, int m, int n,
@@ -36,7 +44,44 @@ Operand operand_of(const Tensor& matrix) {
   return {rows, kAsIs, row_stride(rows)};
 }
 
+/// Rows that are multiplied at a time: bounds the memory of the sums.
+constexpr int64_t kBlockRows = 1024;
+
 const uint16_t* bits_of(const Operand& operand) { return static_cast<const uint16_t*>(operand.matrix.data_ptr()); }
+
+void round_into(const Tensor& out, const Tensor& sums, const Tensor& bias) {
+  const Tensor floats = bias.defined() ? as_floats(bias) : Tensor();
+  for_each_chunk(sums.size(0), [&](int64_t, int64_t begin, int64_t end) {
+    cpu::round_rows(elements<float>(sums), elements<float>(floats), elements<cpu::Bf16>(out), out.stride(0), begin, end,
+                    sums.size(1));
+  });
+}
+
+bool is_ours(const Tensor& a, const Tensor& b) {
+  return has_mixed_product(a) && b.scalar_type() == torch::kBFloat16 && a.dim() == 2 && b.dim() == 2 &&
+         a.size(1) == b.size(0) && a.numel() > 0 && b.numel() > 0;
+}
+
+Tensor mm(const Tensor& a, const Tensor& b) {
+  if (!is_ours(a, b)) return at::cpu::mm(a, b);
+  Tensor out = torch::empty({a.size(0), b.size(1)}, a.options());
+  rounded_products(out, {{a, b}}, {});
+  return out;
+}
+
+Tensor addmm(const Tensor& self, const Tensor& a, const Tensor& b, const at::Scalar& beta, const at::Scalar& alpha) {
+  const bool fits = self.scalar_type() == torch::kBFloat16 && (self.dim() == 1 || self.dim() == 2) &&
+                    self.size(-1) == b.size(-1) && (self.dim() == 1 || self.size(0) == a.size(0));
+  if (!fits || !is_ours(a, b) || beta.toDouble() != 1) return at::cpu::addmm(self, a, b, beta, alpha);
+  Tensor out = torch::empty({a.size(0), b.size(1)}, a.options());
+  rounded_products(out, {{a, b, alpha.toDouble()}}, self);
+  return out;
+}
+
+/// torch tells when a function of its own is replaced; here that is meant.
+struct Silent final : c10::WarningHandler {
+  void process(const c10::Warning&) override {}
+};
 
 }  // namespace
 
@@ -44,15 +89,42 @@ bool has_mixed_product(const Tensor& matrix) {
   return matrix.device().is_cpu() && matrix.scalar_type() == torch::kBFloat16 && cblas_gemm_bf16bf16f32 != nullptr;
 }
 
-void mixed_product(const Tensor& out, const Tensor& a, const Tensor& b, bool add) {
+void mixed_product(const Tensor& out, const Tensor& a, const Tensor& b, bool add, double scale) {
   TORCH_INTERNAL_ASSERT(out.scalar_type() == torch::kFloat && has_rows(out) && a.scalar_type() == torch::kBFloat16 &&
                         b.scalar_type() == torch::kBFloat16);
   TORCH_INTERNAL_ASSERT(a.size(0) == out.size(0) && b.size(1) == out.size(1) && a.size(1) == b.size(0));
   const Operand left = operand_of(a), right = operand_of(b);
   cblas_gemm_bf16bf16f32(kRowMajor, left.transpose, right.transpose, static_cast<int>(out.size(0)),
-                         static_cast<int>(out.size(1)), static_cast<int>(a.size(1)), 1.0F, bits_of(left), left.stride,
-                         bits_of(right), right.stride, add ? 1.0F : 0.0F, out.mutable_data_ptr<float>(),
-                         row_stride(out));
+                         static_cast<int>(out.size(1)), static_cast<int>(a.size(1)), static_cast<float>(scale),
+                         bits_of(left), left.stride, bits_of(right), right.stride, add ? 1.0F : 0.0F,
+                         out.mutable_data_ptr<float>(), row_stride(out));
+}
+
+void rounded_products(const Tensor& out, const std::vector<Factors>& all, const Tensor& addend) {
+  const int64_t rows = out.size(0), block = std::min(rows, kBlockRows);
+  if (out.numel() == 0) return;
+  const bool is_bias = !addend.defined() || addend.dim() == 1;
+  const Tensor memory = torch::empty({block, out.size(1)}, torch::kFloat);
+  for (int64_t begin = 0; begin < rows; begin += block) {
+    const int64_t count = std::min(block, rows - begin);
+    const Tensor sums = memory.narrow(0, 0, count);
+    for (size_t i = 0; i < all.size(); ++i)
+      mixed_product(sums, all[i].rows.narrow(0, begin, count), all[i].matrix, /*add=*/i > 0, all[i].scale);
+    if (!is_bias) sums.add_(addend.narrow(0, begin, count));
+    round_into(out.narrow(0, begin, count), sums, is_bias ? addend : Tensor());
+  }
+}
+
+void take_over_bf16_products() {
+  if (cblas_gemm_bf16bf16f32 == nullptr) return;
+  static const torch::Library replaced = [] {
+    Silent silent;
+    const c10::WarningUtils::WarningHandlerGuard guard(&silent);
+    torch::Library library(torch::Library::IMPL, "aten", c10::DispatchKey::CPU, __FILE__, __LINE__);
+    library.impl("mm", TORCH_FN(mm));
+    library.impl("addmm", TORCH_FN(addmm));
+    return library;
+  }();
 }
 
 }  // namespace plugtune::kernels

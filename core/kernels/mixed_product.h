@@ -1,5 +1,7 @@
 #pragma once
-// mixed_product.h - products of bf16 matrices whose sums stay fp32. Private to kernels/.
+// mixed_product.h - products of bf16 matrices whose sums stay fp32.
+
+#include <vector>
 
 #include "plugtune/layout.h"
 
@@ -9,8 +11,22 @@ namespace plugtune::kernels {
 /// each new number of rows anew.
 bool has_mixed_product(const Tensor& matrix);
 
-/// out (m,n) = a (m,k) b (k,n), or out += with `add`. a and b bf16, each may be a transpose or a range of columns; out fp32 with
+/// out (m,n) = scale a (m,k) b (k,n), or out += with `add`. a and b bf16, each may be a transpose or a range of columns; out fp32 with
 /// rows in one piece. None may be empty.
-void mixed_product(const Tensor& out, const Tensor& a, const Tensor& b, bool add);
+void mixed_product(const Tensor& out, const Tensor& a, const Tensor& b, bool add, double scale = 1);
+
+/// What one product of a sum of products multiplies.
+struct Factors {
+  Tensor rows, matrix;  // (N,k) and (k,n), k may differ
+  double scale = 1;
+};
+
+/// out (N,n) = addend + the sum of all scale rows matrix, rounded once. All bf16.
+/// @param addend  (n), added to every row, or (N,n); undefined = none.
+void rounded_products(const Tensor& out, const std::vector<Factors>& all, const Tensor& addend);
+
+/// From here on torch's own mm and addmm of bf16 on the CPU are computed this way in the whole process: what plugins write as
+/// torch::linear is. Does nothing where there is no such product. May be called again.
+void take_over_bf16_products();
 
 }  // namespace plugtune::kernels

@@ -119,6 +119,8 @@ bool Bert::computes_first_rows_only() const {
          head_->row_wise();
 }
 
+void Bert::set_recompute(bool recompute) noexcept { encoder_->recompute = recompute; }
+
 Tensor Bert::forward(const Input& input) {
   const bool first_rows_only = computes_first_rows_only();
   encoder_->first_rows_only = first_rows_only;

@@ -72,6 +72,8 @@ class Bert final : public torch::nn::Module, public plugtune::Model {
   Tensor hidden(const Input& input);
   /// False forces the last layer to compute all rows (what a task that reads all rows needs, and tests compare with).
   void set_first_rows_only(bool allowed) noexcept { first_rows_allowed_ = allowed; }
+  /// True: of each layer backward keeps the input alone and computes the rest again (recompute.h).
+  void set_recompute(bool recompute) noexcept;
 
   /// Leaves the word embedding the rows of these words only, (U) int64 ascending: its weight becomes a new tensor (U,H). Ids stay
   /// what they are; those of other words must not come until restore_words(). The embedding is bare and not read by a head.

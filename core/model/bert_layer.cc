@@ -4,6 +4,7 @@
 #include <ATen/record_function.h>
 #include <torch/nn/functional.h>
 
+#include <algorithm>
 #include <array>
 
 #include "kernels/activation.h"
@@ -12,6 +13,7 @@
 #include "kernels/embedding.h"
 #include "kernels/junction.h"
 #include "kernels/linear.h"
+#include "model/recompute.h"
 #include "plugtune/error.h"
 
 namespace plugtune::model {
@@ -160,11 +162,21 @@ BertEncoder::BertEncoder(const BertOptions& options) : EncoderSite({"encoder", R
 
 Tensor BertEncoder::base(const EncoderIn& in) {
   Tensor h = in.h;
-  for (size_t i = 0; i < layers.size(); ++i) {
-    const bool last = i + 1 == layers.size();
-    h = last && first_rows_only ? layers[i]->first_rows({h, in.layout}) : layers[i]->forward({h, in.layout});
-  }
+  for (size_t i = 0; i < layers.size(); ++i)
+    h = layer(i, h, in.layout);
   return h;
+}
+
+Tensor BertEncoder::layer(size_t index, const Tensor& h, const Layout& layout) {
+  const bool first_rows = first_rows_only && index + 1 == layers.size();
+  const auto compute = [layer = layers[index].get(), layout, first_rows](const Tensor& rows) {
+    return first_rows ? layer->first_rows({rows, layout}) : layer->forward({rows, layout});
+  };
+  const auto trains = [](const Tensor& tensor) { return tensor.requires_grad(); };
+  // Below the lowest part that trains there is no backward pass to compute anything for.
+  const bool has_graph =
+      torch::GradMode::is_enabled() && (trains(h) || std::ranges::any_of(layers[index]->parameters(), trains));
+  return recompute && has_graph ? recomputed(h, compute) : compute(h);
 }
 
 BertTrunk::BertTrunk(const BertOptions& options, std::shared_ptr<EmbeddingSite> words, BertEncoder& encoder)

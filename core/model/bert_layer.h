@@ -74,9 +74,13 @@ class BertEncoder final : public EncoderSite {
   explicit BertEncoder(const BertOptions& options);
   std::vector<std::shared_ptr<BertLayer>> layers;
   bool first_rows_only = false;  ///< set by Bert::forward for each call
+  bool recompute = false;        ///< layers are computed again in backward instead of kept
 
  protected:
   Tensor base(const EncoderIn& in) override;
+
+ private:
+  Tensor layer(size_t index, const Tensor& h, const Layout& layout);
 };
 
 class BertTrunk final : public TrunkSite {

@@ -90,6 +90,11 @@ void FlatOptimizer::zero_grad() {
   gradients_.zero_();
 }
 
+int64_t FlatOptimizer::bytes() const noexcept {
+  const int64_t buffers = rounded_parameters_.defined() ? 4 : 3;
+  return buffers * size() * static_cast<int64_t>(sizeof(float));
+}
+
 Tensor FlatOptimizer::master(const std::string& name) const {
   const auto at = std::find(names_.begin(), names_.end(), name);
   return at == names_.end() ? Tensor() : view(parameters_, static_cast<size_t>(at - names_.begin()));

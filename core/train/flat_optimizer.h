@@ -36,6 +36,11 @@ class FlatOptimizer {
   int64_t steps_done() const noexcept { return steps_; }
   int64_t size() const noexcept { return parameters_.numel(); }
 
+  /// All gradients, (size()) fp32: the buffer itself.
+  const Tensor& gradients() const noexcept { return gradients_; }
+  /// Of masters, gradients and moments, without what the model has of them.
+  int64_t bytes() const noexcept;
+
   /// The fp32 values of one trainable; undefined if it is not one.
   Tensor master(const std::string& name) const;
   /// The gradient of one trainable (fp32), as a view.

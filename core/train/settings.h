@@ -19,6 +19,8 @@ struct TrainSettings {
   int64_t steps = 0;               ///< optimizer steps; 0: as many as `epochs` needs
   int64_t batch_size = 32;         ///< sequences per optimizer step
   int64_t micro_batch_tokens = 0;  ///< rows of one forward pass; 0: chosen
+  int64_t memory = 0;              ///< bytes that the training may take; micro-batches are chosen so. 0: not limited
+  bool recompute = false;          ///< compute layers again in backward instead of keeping them
   bool group_by_length = false;    ///< batches of similar lengths
   bool cache_frozen = true;        ///< when the head alone trains, compute the encoder once, without dropout
   double learning_rate = 5e-4;

@@ -8,12 +8,14 @@
 #include <chrono>
 #include <cmath>
 
+#include "formats/mapped_file.h"
 #include "model/loss.h"
 #include "plugtune/error.h"
 #include "train/delta.h"
 #include "train/diagnose.h"
 #include "train/evaluator.h"
 #include "train/interrupt.h"
+#include "train/memory_budget.h"
 #include "train/profiler.h"
 #include "train/schedule.h"
 
@@ -69,6 +71,15 @@ Trainer::Trainer(TrainJob job)
       optimizer_(trainable_parameters(job_.model), job_.settings,
                  [this](const std::string& name) { return job_.methods.rule(name); }) {
   if (job_.settings.precision == Precision::kBf16) to_training_precision();
+  plan_memory();
+}
+
+void Trainer::plan_memory() {
+  const auto pass = [this](const data::Batch& batch) { job_.methods.backward(loss_of(batch).value); };
+  job_.model.train();
+  if (job_.settings.recompute) check_recompute(job_.model, job_.train, optimizer_, pass);
+  if (job_.settings.memory > 0)
+    plan_.set_micro_batch_tokens(tokens_within(job_.settings.memory, job_.model, job_.train, optimizer_, pass));
 }
 
 void Trainer::to_training_precision() {
@@ -78,7 +89,10 @@ void Trainer::to_training_precision() {
   for (const auto& [name, tensor] : delta)
     if (!optimizer_.master(name).defined()) originals.emplace(name, tensor.detach().clone());
   const auto round = [](Tensor tensor) {
-    if (tensor.is_floating_point()) tensor.set_data(tensor.to(torch::kBFloat16));
+    if (!tensor.is_floating_point()) return;
+    const Tensor before = tensor.detach();
+    tensor.set_data(before.to(torch::kBFloat16));
+    if (before.storage().use_count() == 1) formats::MappedFile::give_back(before);
   };
   for (const Tensor& parameter : job_.model.parameters())
     round(parameter);
@@ -183,25 +197,29 @@ void Trainer::train_step() {
   log_step(norm);
 }
 
+Trainer::Loss Trainer::loss_of(const data::Batch& batch) {
+  const auto [logits, next_sentence] = job_.methods.guard("forward()", [&]() -> model::Bert::Answers {
+    if (!features_.defined()) return job_.model.answers(batch.input);
+    return {job_.model.answer(features_.index_select(0, torch::tensor(batch.indices))), Tensor()};
+  });
+  Tensor loss = model::task_loss(job_.model.options().task, logits, batch.targets, batch.step_examples);
+  if (next_sentence.defined())
+    loss = loss + model::task_loss(TaskKind::kClassification, next_sentence, batch.next_targets, batch.step_sequences);
+  if (batch.ends_step) {
+    for (const auto& strategy : job_.methods.all()) {
+      if (strategy.auxiliary == nullptr) continue;
+      RECORD_USER_SCOPE(strategy.name() + ".auxiliary_loss");
+      loss = loss + strategy.plugin.call("auxiliary_loss()", [&] { return strategy.auxiliary->auxiliary_loss(); });
+    }
+  }
+  return {loss, logits};
+}
+
 double Trainer::forward_backward(const std::vector<data::Batch>& step) {
   double step_loss = 0;
   int64_t correct = 0, examples = 0;
   for (const data::Batch& batch : step) {
-    const auto [logits, next_sentence] = job_.methods.guard("forward()", [&]() -> model::Bert::Answers {
-      if (!features_.defined()) return job_.model.answers(batch.input);
-      return {job_.model.answer(features_.index_select(0, torch::tensor(batch.indices))), Tensor()};
-    });
-    Tensor loss = model::task_loss(job_.model.options().task, logits, batch.targets, batch.step_examples);
-    if (next_sentence.defined())
-      loss =
-          loss + model::task_loss(TaskKind::kClassification, next_sentence, batch.next_targets, batch.step_sequences);
-    if (batch.ends_step) {
-      for (const auto& strategy : job_.methods.all()) {
-        if (strategy.auxiliary == nullptr) continue;
-        RECORD_USER_SCOPE(strategy.name() + ".auxiliary_loss");
-        loss = loss + strategy.plugin.call("auxiliary_loss()", [&] { return strategy.auxiliary->auxiliary_loss(); });
-      }
-    }
+    const auto [loss, logits] = loss_of(batch);
     job_.methods.backward(loss);
     step_loss += loss.item<double>();
     examples += logits.size(0);

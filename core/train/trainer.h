@@ -54,6 +54,12 @@ class Trainer {
  private:
   void train_step();
   double forward_backward(const std::vector<data::Batch>& step);
+  /// What a batch adds to the step's loss.
+  struct Loss {
+    Tensor value, logits;
+  };
+  Loss loss_of(const data::Batch& batch);
+  void plan_memory();
   [[noreturn]] void fail_not_finite(const std::vector<data::Batch>& step, double loss);
   void log_step(double norm);
   void evaluate();

@@ -17,7 +17,7 @@ struct Mistake {
 };
 
 inline const std::string kTrainKeys =
-    "keys of [train]: epochs, steps, batch_size, micro_batch_tokens, group_by_length, cache_frozen, learning_rate, "
+    "keys of [train]: epochs, steps, batch_size, micro_batch_tokens, memory, recompute, group_by_length, cache_frozen, learning_rate, "
     "schedule, "
     "warmup_ratio, "
     "warmup_steps, weight_decay, beta1, beta2, epsilon, max_grad_norm, precision, device, log_every, checkpoint_every, "

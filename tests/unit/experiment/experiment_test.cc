@@ -47,6 +47,8 @@ targets = ["query"]
 epochs = 4.0
 batch_size = 32
 micro_batch_tokens = 0
+memory = ""
+recompute = false
 group_by_length = false
 cache_frozen = true
 learning_rate = 5e-4
@@ -103,6 +105,7 @@ plugin = "second"
 steps = 9
 batch_size = 2
 micro_batch_tokens = 100
+recompute = true
 group_by_length = true
 learning_rate = 1
 schedule = "cosine"
@@ -144,6 +147,7 @@ batch_tokens = 77
   EXPECT_EQ(e.train.steps, 9);
   EXPECT_EQ(e.train.batch_size, 2);
   EXPECT_EQ(e.train.micro_batch_tokens, 100);
+  EXPECT_TRUE(e.train.recompute);
   EXPECT_TRUE(e.train.group_by_length);
   EXPECT_EQ(e.train.learning_rate, 1.0);
   EXPECT_EQ(e.train.schedule, train::ScheduleKind::kCosine);

@@ -1,6 +1,8 @@
 // linear_test.cc - linear layers against torch's, alone and three side by side; gradients added in place.
 #include "kernels/linear.h"
 
+#include "kernels/mixed_product.h"
+
 #include "support.h"
 
 namespace plugtune::kernels {
@@ -99,6 +101,25 @@ TEST(Linear, SumsOfBf16AreRoundedOnce) {
     EXPECT_LT((one.weight.grad() - weight).abs().max().item<double>(), 1e-5 * static_cast<double>(rows)) << rows;
     EXPECT_LT((one.bias.grad() - bias).abs().max().item<double>(), 1e-5 * static_cast<double>(rows)) << rows;
   }
+}
+
+TEST(Linear, WhatAPluginWritesWithTorchIsRoundedOnceToo) {
+  take_over_bf16_products();
+  torch::manual_seed(4);
+  const Tensor x = random_tensor({1500, 64}, torch::kBFloat16), weight = random_tensor({40, 64}, torch::kBFloat16);
+  const Tensor bias = random_tensor({40}, torch::kBFloat16), base = random_tensor({1500, 40}, torch::kBFloat16);
+  const Tensor product = in_double(x).mm(in_double(weight).t());
+  const auto rounded = [](const Tensor& exact) { return exact.to(torch::kFloat).to(torch::kBFloat16); };
+  constexpr double kOneRounding = 8e-3;
+  EXPECT_TRUE(near(torch::linear(x, weight), rounded(product), kOneRounding));
+  EXPECT_TRUE(near(torch::linear(x, weight, bias), rounded(product + in_double(bias)), kOneRounding));
+  EXPECT_TRUE(near(torch::addmm(base, x, weight.t()), rounded(product + in_double(base)), kOneRounding));
+  EXPECT_TRUE(near(torch::addmm(base, x, weight.t(), 1, 2), rounded(2 * product + in_double(base)), kOneRounding));
+  EXPECT_TRUE(near(torch::addmm(base, x, weight.t(), 0.5, 2), rounded(2 * product + 0.5 * in_double(base)), 2e-2));
+  EXPECT_TRUE(near(torch::mm(x.to(torch::kFloat), weight.t().to(torch::kFloat)), product, 1e-5));
+  EXPECT_EQ(torch::mm(x.narrow(0, 0, 0), weight.t()).size(0), 0);
+  EXPECT_EQ(torch::mm(x.narrow(1, 0, 0), weight.t().narrow(0, 0, 0)).abs().max().item<float>(), 0);
+  EXPECT_THROW(torch::mm(x, weight), c10::Error);
 }
 
 TEST(Linear, LeavesAParameterWithAHookToAutograd) {

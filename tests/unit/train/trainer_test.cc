@@ -52,6 +52,30 @@ class Nothing final : public Patch<TokenIn> {
   Tensor forward(const TokenIn& in, const Next<TokenIn>& next) override { return next(in); }
 };
 
+/// The first layer's rows, added to what comes out of the last: as no patch should.
+class AcrossLayers final : public Patch<LayerIn> {
+ public:
+  AcrossLayers(std::shared_ptr<Tensor> rows, bool keeps) : rows_(std::move(rows)), keeps_(keeps) {}
+  Tensor forward(const LayerIn& in, const Next<LayerIn>& next) override {
+    const Tensor h = next(in);
+    if (keeps_) *rows_ = h;
+    return keeps_ ? h : h + *rows_;
+  }
+
+ private:
+  std::shared_ptr<Tensor> rows_;
+  bool keeps_;
+};
+
+std::shared_ptr<model::Bert> model_with_dropout() {
+  model::BertOptions options = testing::tiny_model()->options();
+  options.hidden_dropout = options.attention_dropout = options.classifier_dropout = 0.1;
+  auto bert = std::make_shared<model::Bert>(options);
+  torch::manual_seed(5);
+  bert->reset_parameters();
+  return bert;
+}
+
 class TrainerTest : public ::testing::Test {
  protected:
   TrainerTest() : train_(random_split(40, 1)), evaluation_(random_split(24, 2)) {
@@ -63,17 +87,31 @@ class TrainerTest : public ::testing::Test {
 
   /// Full fine-tuning of the tiny model. The model that was trained is in model_.
   TrainResult run(const CheckpointStore* checkpoints = nullptr, bool resume = false) {
-    model_ = testing::tiny_model();
+    model_ = with_dropout_ ? model_with_dropout() : testing::tiny_model();
     for (const auto& [name, parameter] : model_->base_parameters())
       model_->train_base(name);
     for (auto& [name, parameter] : model_->own_parameters())
       parameter.set_requires_grad(true);
+    if (across_layers_) {
+      const auto rows = std::make_shared<Tensor>();
+      model_->layer(0).attach("first", std::make_shared<AcrossLayers>(rows, true));
+      model_->layer(1).attach("last", std::make_shared<AcrossLayers>(rows, false));
+    }
     if (whole_words_) model_->word_embeddings().attach("nothing", std::make_shared<Nothing>());
     torch::manual_seed(3);
     Trainer trainer({*model_, methods_, train_, &evaluation_, checkpoints, recorder_, settings_, eval_, 42});
     const TrainResult result = trainer.run(resume);
     delta_ = trainer.delta();
     return result;
+  }
+
+  std::string error_of_run() {
+    try {
+      run();
+    } catch (const Error& error) {
+      return error.what();
+    }
+    return "no error";
   }
 
   double largest_difference(const NamedTensors& other) const {
@@ -92,7 +130,7 @@ class TrainerTest : public ::testing::Test {
   Recorder recorder_;
   std::shared_ptr<model::Bert> model_;
   NamedTensors delta_;
-  bool whole_words_ = false;
+  bool whole_words_ = false, with_dropout_ = false, across_layers_ = false;
   fs::path folder_ = fs::temp_directory_path() / ("plugtune-trainer-" + std::to_string(::getpid()));
 };
 
@@ -100,6 +138,41 @@ TEST_F(TrainerTest, MicroBatchesOfAnySizeGiveTheSameResult) {
   run();
   const NamedTensors whole = delta_;
   settings_.micro_batch_tokens = 13;
+  run();
+  EXPECT_LT(largest_difference(whole), 2e-5);
+}
+
+TEST_F(TrainerTest, LayersComputedAgainGiveTheSameBits) {
+  with_dropout_ = true;
+  run();
+  const NamedTensors kept = delta_;
+  settings_.recompute = true;
+  run();
+  for (const auto& [key, tensor] : delta_)
+    EXPECT_TRUE(torch::equal(tensor, kept.at(key))) << key;
+}
+
+TEST_F(TrainerTest, RecomputeRefusesAStrategyThatKeepsTensorsOfAPass) {
+  across_layers_ = true;
+  run();
+  settings_.recompute = true;
+  EXPECT_EQ(error_of_run(),
+            "train.recompute: does not go with these strategies: one keeps tensors of a layer's pass for another, and "
+            "a layer "
+            "that is computed again makes its own; leave it out");
+}
+
+TEST_F(TrainerTest, ABudgetOfMemoryChoosesTheMicroBatches) {
+  settings_.memory = 1'000'000'000;  // more than everything
+  run();
+  const NamedTensors whole = delta_;
+  settings_.memory = 1;
+  const std::string text = error_of_run();
+  EXPECT_TRUE(text.starts_with(
+      "train.memory: 0.00 GB is too little: what is there all the time takes 0.32 GB, the longest text "
+      "(11 tokens) 0.00 GB more; at least 0.32 GB is needed"))
+      << text;
+  settings_.memory = 330'000'000;
   run();
   EXPECT_LT(largest_difference(whole), 2e-5);
 }
