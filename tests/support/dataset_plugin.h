@@ -51,10 +51,26 @@ inline std::vector<std::string> texts(const Dataset& dataset, Split split) {
   return all;
 }
 
+/// Of pairs.
+inline std::vector<std::string> second_texts(const Dataset& dataset, Split split) {
+  std::vector<std::string> all;
+  for (size_t i = 0; i < dataset.size(split); ++i)
+    all.push_back(dataset.at(split, i).text_b);
+  return all;
+}
+
 inline std::vector<int64_t> labels(const Dataset& dataset, Split split) {
   std::vector<int64_t> all;
   for (size_t i = 0; i < dataset.size(split); ++i)
     all.push_back(dataset.at(split, i).label);
+  return all;
+}
+
+/// Of a regression.
+inline std::vector<double> scores(const Dataset& dataset, Split split) {
+  std::vector<double> all;
+  for (size_t i = 0; i < dataset.size(split); ++i)
+    all.push_back(dataset.at(split, i).value);
   return all;
 }
 
