@@ -53,7 +53,9 @@ class Pairs(PlugtuneTest):
         self.write_kornli("xnli.test.ko.tsv", 30)
         for name, count in (("sts-train.tsv", 60), ("sts-dev.tsv", 30), ("sts-test.tsv", 30)):
             self.write_korsts(name, count)
-        for name, metric in (("kornli", "accuracy"), ("korsts", "spearman")):
+        development = ["--settings", 'train = ["dev"]', "--settings", "validation = 0.2"]
+        for name, metric, settings in (("kornli", "accuracy", development), ("korsts", "spearman", [])):
+            self.assertIn("11 passed", self.succeed("check", name, "--data", "data/kornlu", *settings))
             self.succeed("train", SOURCE / f"configs/{name}/lora.toml", "--set", f"model.path={SOURCE}/models/ko-tiny")
             self.assertIn(metric, json.loads(self.succeed("eval", f"runs/{name}-lora", "--json")))
 

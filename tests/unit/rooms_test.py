@@ -12,7 +12,7 @@ LAYERS = ["text", "formats", "kernels", "model", "data", "plugin", "train", "che
 WORDS = {"text"}  # what every task reads and `--format text` prints, and a data set besides
 INDEPENDENT = {"text", "formats", "kernels"}  # of each other too
 # Names that are words of their own; `full`, `head`, `adapter` and `table` are also English and may be said, but not as a string.
-DISTINCT = re.compile(r"\b(lora|adapterfusion|pfeiffer|houlsby|nsmc|sst2)\b", re.IGNORECASE)
+DISTINCT = re.compile(r"\b(lora|adapterfusion|pfeiffer|houlsby|nsmc|sst2|kornli|korsts)\b", re.IGNORECASE)
 
 # Words of the host that are also a plugin's name: the model's HeadSite, the head of a report and of delta.json, the table of compare, the prefix of word pieces.
 ALLOWED_LITERALS = {"bert.cc", "bert_layer.cc", "language_head.cc", "run_text.cc", "delta_info.cc", "compare.cc", "combine.cc", "inspect.cc", "tokenizer_json.cc"}
