@@ -85,6 +85,10 @@ Tensor MappedFile::tensor(const std::shared_ptr<const MappedFile>& file, uint64_
       .make_tensor();
 }
 
+void MappedFile::give_back_last(const Tensor& tensor) {
+  if (tensor.defined() && tensor.has_storage() && tensor.storage().use_count() == 1) give_back(tensor);
+}
+
 void MappedFile::give_back(const Tensor& tensor) {
   if (!tensor.defined() || !tensor.has_storage()) return;
   const c10::DataPtr& memory = tensor.storage().data_ptr();

@@ -7,6 +7,7 @@
 #include <cmath>
 #include <string_view>
 
+#include "formats/mapped_file.h"
 #include "model/span_cost.h"
 #include "plugtune/error.h"
 
@@ -56,7 +57,9 @@ FlatOptimizer::FlatOptimizer(const std::vector<std::pair<std::string, Tensor>>& 
     Tensor tensor = trainables[i].second;
     view(parameters_, i).copy_(tensor);
     if (rounded) view(rounded_parameters_, i).copy_(tensor);
+    const Tensor before = tensor.detach();
     tensor.set_data(view(rounded ? rounded_parameters_ : parameters_, i));
+    formats::MappedFile::give_back_last(before);
     // fp32 in bf16 too: autograd adds each rounded gradient to it, and kernels::linear() sums that were never rounded.
     tensor.mutable_grad() = view(gradients_, i);
   }

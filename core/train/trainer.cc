@@ -92,7 +92,7 @@ void Trainer::to_training_precision() {
     if (!tensor.is_floating_point()) return;
     const Tensor before = tensor.detach();
     tensor.set_data(before.to(torch::kBFloat16));
-    if (before.storage().use_count() == 1) formats::MappedFile::give_back(before);
+    formats::MappedFile::give_back_last(before);
   };
   for (const Tensor& parameter : job_.model.parameters())
     round(parameter);

@@ -22,6 +22,20 @@ TEST(MappedFile, GivesBackWholePagesOfATensor) {
   EXPECT_EQ(tensor.narrow(0, numbers - half, half).min().item<float>(), 1);
 }
 
+TEST(MappedFile, TheLastOneHasNobodyBesideIt) {
+  const Scratch scratch;
+  const int64_t page = ::sysconf(_SC_PAGESIZE);
+  const auto file = MappedFile::open(scratch.file("x", std::string(static_cast<size_t>(page), '\0')));
+  const Tensor tensor = MappedFile::tensor(file, 0, {page / 4}, {1}, torch::kFloat);
+  Tensor other = tensor.detach();
+  tensor.fill_(1);
+  MappedFile::give_back_last(tensor);
+  EXPECT_EQ(tensor.min().item<float>(), 1);
+  other = Tensor();
+  MappedFile::give_back_last(tensor);
+  EXPECT_EQ(tensor.max().item<float>(), 0);
+}
+
 TEST(MappedFile, LeavesTensorsThatLieInNoFile) {
   const Tensor tensor = torch::ones({100000});
   MappedFile::give_back(tensor);
