@@ -60,17 +60,18 @@ def make_model(size, data, scratch):
 class Work:
     """One strategy at one size and order: its batches, and a command for each side."""
 
-    def __init__(self, size, order, strategy, model, data, scratch, plugtune):
-        self.size, self.order, self.strategy, self.model = size, order, strategy, model
+    def __init__(self, size, order, strategy, precision, model, data, scratch, plugtune):
+        self.size, self.order, self.strategy, self.precision, self.model = size, order, strategy, precision, model
         steps, self.warm_up = SIZES[size][3:]
         examples = (steps + self.warm_up) * 32
         if strategy == "head":  # all of four epochs: what is computed once is not to be left out
             steps, self.warm_up = EPOCHS_OF_HEAD * (steps + self.warm_up), 0
-        self.batches = scratch / f"{size}-{order}-{strategy}.jsonl"
+        self.key = (size, order, strategy, precision)
+        self.batches = scratch / ("-".join(self.key) + ".jsonl")
         self.bench = ["bench", "--strategy", strategy, "--model-size", model, "--data", f"nsmc:{data}", "--order", order,
                       "--batch-size", 32, "--steps", steps, "--warm-up", self.warm_up, "--batches", self.batches, "--json",
                       "--set", f"data.train_limit={examples}", "--set", "run.seed=1",
-                      "--set", "train.learning_rate=5e-5", "--set", "train.schedule=constant"]
+                      "--set", "train.learning_rate=5e-5", "--set", "train.schedule=constant", "--set", f'train.precision="{precision}"']
         settings = list(STRATEGIES[strategy])
         if strategy == "adapterfusion":
             settings.append("strategy.sources=" + json.dumps(self.sources(scratch, data, plugtune)))
@@ -94,7 +95,8 @@ class Work:
 
     def peers(self):
         return json.loads(run([python_of(self.strategy), ROOT / "tests/bench/peers/step_time.py", "--model", self.model, "--batches",
-                               self.batches, "--strategy", self.strategy, "--warm-up", self.warm_up]))
+                               self.batches, "--strategy", self.strategy, "--warm-up", self.warm_up]
+                              + (["--bf16"] if self.precision == "bf16" else [])))
 
 
 def spread(values):
@@ -111,7 +113,8 @@ def all_works(options, scratch, plugtune):
         model = make_model(size, options.data, scratch)
         for order in options.orders.split(","):
             for strategy in options.strategies.split(","):
-                yield Work(size, order, strategy, model, options.data, scratch, plugtune)
+                for precision in options.precisions.split(","):
+                    yield Work(size, order, strategy, precision, model, options.data, scratch, plugtune)
 
 
 def interleave(rounds, first, second):
@@ -123,10 +126,10 @@ def interleave(rounds, first, second):
 
 
 def row_of(key, ours, theirs):
-    size, order, strategy = key
+    size, order, strategy, precision = key
     ratio = median(theirs, "us_per_token") / median(ours, "us_per_token")
     memory = median(theirs, "peak_memory_bytes") / median(ours, "peak_memory_bytes")
-    floor, goal = TARGETS.get(key, ("", ""))
+    floor, goal = TARGETS.get((size, order, strategy), ("", ""))
     share = "" if strategy == "head" else f"{100 * median(ours, 'share_of_peak'):.0f} %"  # of work that is not done
     cells = [*key, spread([one["us_per_token"] for one in ours]), spread([one["us_per_token"] for one in theirs]), f"**{ratio:.2f}**",
              f"{floor} / {goal}" if floor else "", share, f"{median(ours, 'peak_memory_bytes') / 1e9:.2f} GB ({memory:.1f})",
@@ -134,27 +137,37 @@ def row_of(key, ours, theirs):
     return "| " + " | ".join(cells) + " |"
 
 
-HEADER = ("| size | order | strategy | plugtune, us a token | peer, us a token | peer / plugtune | floor / goal | share of peak | peak memory (peer's) | rounds |\n"
-          "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |")
+HEADER = ("| size | order | strategy | precision | plugtune, us a token | peer, us a token | peer / plugtune | floor / goal | share of peak | "
+          "peak memory (times less than the peer's) | rounds |\n| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |")
 
 
 def machine(run):
     model = re.search(r"model name\s*:\s*(.*)", pathlib.Path("/proc/cpuinfo").read_text())
-    return (f"{model.group(1) if model else platform.machine()}, {run['threads']} threads, {run['instruction_set']}, "
-            f"matrix peak {run['matrix_peak_gflops']:.0f} GFLOP/s")
+    return f"{model.group(1) if model else platform.machine()}, {run['threads']} threads, {run['instruction_set']}"
+
+
+def peaks(works):
+    """The spread of what the machine could do, which others share."""
+    found = {}
+    for key, sides in works.items():
+        found.setdefault(key[3], []).extend(one["matrix_peak_gflops"] for one in sides["plugtune"])
+    return "; ".join(f"matrix peak of {precision} {min(all_):.0f} to {max(all_):.0f} GFLOP/s" for precision, all_ in found.items())
 
 
 def write_table(versions):
-    """From everything that the log has, in the order in which it was measured first."""
+    """From everything that the log has."""
     works = {}
     for line in LOG.read_text().splitlines():
         one = json.loads(line)
-        works.setdefault((one["size"], one["order"], one["strategy"]), {"plugtune": [], "peer": []})[one["side"]].append(one)
-    rows = [row_of(key, sides["plugtune"], sides["peer"]) for key, sides in works.items()]
+        key = (one["size"], one["order"], one["strategy"], one["precision"])
+        works.setdefault(key, {"plugtune": [], "peer": []})[one["side"]].append(one)
     newest = list(works.values())[-1]["plugtune"][-1]
+    names = [list(SIZES), ["grouped", "uniform"], list(STRATEGIES), ["fp32", "bf16"]]
+    in_order = sorted(works, key=lambda key: [known.index(part) for known, part in zip(names, key)])
+    rows = [row_of(key, works[key]["plugtune"], works[key]["peer"]) for key in in_order]
     text = TABLE.read_text()
     head, rest = text.split(BEGIN)
-    lines = [f"{machine(newest)}; {versions}; medians ± half the spread.", "", HEADER, *rows]
+    lines = [f"{machine(newest)}; {peaks(works)}; {versions}; medians ± half the spread.", "", HEADER, *rows]
     TABLE.write_text(head + BEGIN + "\n" + "\n".join(lines) + "\n" + END + rest.split(END)[1])
 
 
@@ -162,7 +175,7 @@ def keep(work, side, runs):
     with LOG.open("a") as file:
         for one in runs:
             kept = {key: value for key, value in one.items() if key not in ("losses", "model")}
-            file.write(json.dumps({"side": side, "size": work.size, "order": work.order, **kept}) + "\n")
+            file.write(json.dumps({"side": side, "size": work.size, "order": work.order, **kept, "precision": work.precision}) + "\n")
 
 
 def against_peers(options, scratch):
@@ -172,7 +185,7 @@ def against_peers(options, scratch):
     print(HEADER, flush=True)
     for work in all_works(options, scratch, plugtune):
         ours, theirs = interleave(options.rounds, lambda: work.ours(plugtune), work.peers)
-        print(row_of((work.size, work.order, work.strategy), ours, theirs), flush=True)
+        print(row_of(work.key, ours, theirs), flush=True)
         if options.write:
             keep(work, "plugtune", ours)
             keep(work, "peer", theirs)
@@ -183,11 +196,11 @@ def against_peers(options, scratch):
 
 def against_build(options, scratch):
     first, second = (pathlib.Path(build) / "bin/plugtune" for build in options.two_builds)
-    print(f"| size | order | strategy | {first.parent.parent}, us a token | {second.parent.parent}, us a token | first / second |\n"
-          "| --- | --- | --- | --- | --- | --- |", flush=True)
+    print(f"| size | order | strategy | precision | {first.parent.parent}, us a token | {second.parent.parent}, us a token | first / second |\n"
+          "| --- | --- | --- | --- | --- | --- | --- |", flush=True)
     for work in all_works(options, scratch, second):
         a, b = interleave(options.rounds, lambda: work.ours(first), lambda: work.ours(second))
-        print(f"| {work.size} | {work.order} | {work.strategy} | {spread([one['us_per_token'] for one in a])} | "
+        print(f"| {' | '.join(work.key)} | {spread([one['us_per_token'] for one in a])} | "
               f"{spread([one['us_per_token'] for one in b])} | {median(a, 'us_per_token') / median(b, 'us_per_token'):.3f} |", flush=True)
 
 
@@ -206,6 +219,7 @@ def main():
         command.add_argument("--sizes", default="small")
         command.add_argument("--orders", default="grouped,uniform")
         command.add_argument("--strategies", default=",".join(STRATEGIES))
+        command.add_argument("--precisions", default="fp32", help="fp32,bf16; the peers autocast")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="plugtune-compare-") as scratch:
         (against_peers if options.command == "peers" else against_build)(options, pathlib.Path(scratch))
