@@ -78,8 +78,10 @@ void Trainer::plan_memory() {
   const auto pass = [this](const data::Batch& batch) { job_.methods.backward(loss_of(batch).value); };
   job_.model.train();
   if (job_.settings.recompute) check_recompute(job_.model, job_.train, optimizer_, pass);
-  if (job_.settings.memory > 0)
-    plan_.set_micro_batch_tokens(tokens_within(job_.settings.memory, job_.model, job_.train, optimizer_, pass));
+  if (job_.settings.memory == 0) return;
+  const int64_t tokens = tokens_within(job_.settings.memory, job_.model, job_.train, optimizer_, pass);
+  plan_.set_micro_batch_tokens(tokens);
+  job_.listener.on_message(fmt::format("train.memory has room for {} tokens at a time", tokens));
 }
 
 void Trainer::to_training_precision() {

@@ -17,7 +17,8 @@ struct Mistake {
 };
 
 inline const std::string kTrainKeys =
-    "keys of [train]: epochs, steps, batch_size, micro_batch_tokens, memory, recompute, group_by_length, cache_frozen, learning_rate, "
+    "keys of [train]: epochs, steps, batch_size, micro_batch_tokens, memory, recompute, group_by_length, cache_frozen, "
+    "learning_rate, "
     "schedule, "
     "warmup_ratio, "
     "warmup_steps, weight_decay, beta1, beta2, epsilon, max_grad_norm, precision, device, log_every, checkpoint_every, "
@@ -47,6 +48,12 @@ inline std::vector<Mistake> mistakes() {
        {},
        {"train.schedule: must be one of linear, cosine, constant, got \"cosin\"; did you mean 'cosine'? "
         "(experiment.toml:5)"}},
+      {with("[train]\nmemory = \"lots\"\n"),
+       {},
+       {"train.memory: must be a size such as \"4 GB\" or \"900 MB\", got \"lots\" (experiment.toml:5)"}},
+      {with("[train]\nmemory = \"4 GB\"\nmicro_batch_tokens = 64\n"),
+       {},
+       {"train.memory: is given together with micro_batch_tokens; keep one of the two (experiment.toml:5)"}},
       // Wrong types.
       {with("[train]\nbatch_size = \"32\"\n"),
        {},

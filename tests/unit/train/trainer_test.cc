@@ -5,6 +5,7 @@
 
 #include <csignal>
 #include <filesystem>
+#include <regex>
 
 #include "support/golden.h"
 #include "train/delta.h"
@@ -173,7 +174,11 @@ TEST_F(TrainerTest, ABudgetOfMemoryChoosesTheMicroBatches) {
       "(11 tokens) 0.00 GB more; at least 0.32 GB is needed"))
       << text;
   settings_.memory = 330'000'000;
+  recorder_.messages.clear();
   run();
+  ASSERT_EQ(recorder_.messages.size(), 1u);
+  EXPECT_TRUE(std::regex_match(recorder_.messages[0], std::regex("train.memory has room for [0-9]+ tokens at a time")))
+      << recorder_.messages[0];
   EXPECT_LT(largest_difference(whole), 2e-5);
 }
 
