@@ -8,21 +8,13 @@
 #include "data/draws.h"
 #include "plugtune/blocks/text_file.h"
 #include "plugtune/error.h"
+#include "text/pair_cut.h"
 
 namespace plugtune::data {
 namespace {
 
 constexpr int64_t kWhole = int64_t{1} << 30;  // tokens: no line is cut
 constexpr uint32_t kPurpose = 0x6E657874;     // not the draws that mask the same example
-
-/// As Tokenizer cuts a pair: the shorter text keeps at most half of the room, the other the rest.
-void cut_pair(size_t room, std::vector<int32_t>& a, std::vector<int32_t>& b) {
-  if (a.size() + b.size() <= room) return;
-  std::vector<int32_t>& shorter = a.size() <= b.size() ? a : b;
-  std::vector<int32_t>& longer = a.size() <= b.size() ? b : a;
-  shorter.resize(std::min(shorter.size(), room / 2));
-  longer.resize(room - shorter.size());
-}
 
 }  // namespace
 
@@ -95,7 +87,9 @@ SentencePairs::Epoch SentencePairs::epoch(int64_t number) const {
     append(run.begin, cut, a);
     append(begin, end, b);
     const size_t whole = a.size() + b.size();
-    cut_pair(room_, a, b);
+    const auto [a_kept, b_kept] = text::cut_pair({std::ssize(a), std::ssize(b)}, static_cast<int64_t>(room_));
+    a.resize(static_cast<size_t>(a_kept));
+    b.resize(static_cast<size_t>(b_kept));
     texts.truncated += whole > room_;
     texts.longest = std::max(texts.longest, static_cast<int64_t>(whole) + 3);
     texts.ids.push_back(cls_);

@@ -74,7 +74,7 @@ Tensor addmm(const Tensor& self, const Tensor& a, const Tensor& b, const at::Sca
                     self.size(-1) == b.size(-1) && (self.dim() == 1 || self.size(0) == a.size(0));
   if (!fits || !is_ours(a, b) || beta.toDouble() != 1) return at::cpu::addmm(self, a, b, beta, alpha);
   Tensor out = torch::empty({a.size(0), b.size(1)}, a.options());
-  rounded_products(out, {{a, b, alpha.toDouble()}}, self);
+  rounded_products(out, {{a, b}}, self, alpha.toDouble());
   return out;
 }
 
@@ -100,7 +100,7 @@ void mixed_product(const Tensor& out, const Tensor& a, const Tensor& b, bool add
                          out.mutable_data_ptr<float>(), row_stride(out));
 }
 
-void rounded_products(const Tensor& out, const std::vector<Factors>& all, const Tensor& addend) {
+void rounded_products(const Tensor& out, const std::vector<Factors>& all, const Tensor& addend, double scale) {
   const int64_t rows = out.size(0), block = std::min(rows, kBlockRows);
   if (out.numel() == 0) return;
   const bool is_bias = !addend.defined() || addend.dim() == 1;
@@ -109,7 +109,7 @@ void rounded_products(const Tensor& out, const std::vector<Factors>& all, const 
     const int64_t count = std::min(block, rows - begin);
     const Tensor sums = memory.narrow(0, 0, count);
     for (size_t i = 0; i < all.size(); ++i)
-      mixed_product(sums, all[i].rows.narrow(0, begin, count), all[i].matrix, /*add=*/i > 0, all[i].scale);
+      mixed_product(sums, all[i].rows.narrow(0, begin, count), all[i].matrix, /*add=*/i > 0, scale);
     if (!is_bias) sums.add_(addend.narrow(0, begin, count));
     round_into(out.narrow(0, begin, count), sums, is_bias ? addend : Tensor());
   }

@@ -18,12 +18,11 @@ void mixed_product(const Tensor& out, const Tensor& a, const Tensor& b, bool add
 /// What one product of a sum of products multiplies.
 struct Factors {
   Tensor rows, matrix;  // (N,k) and (k,n), k may differ
-  double scale = 1;
 };
 
-/// out (N,n) = addend + the sum of all scale rows matrix, rounded once. All bf16.
+/// out (N,n) = addend + scale times the sum of all rows matrix, rounded once. All bf16.
 /// @param addend  (n), added to every row, or (N,n); undefined = none.
-void rounded_products(const Tensor& out, const std::vector<Factors>& all, const Tensor& addend);
+void rounded_products(const Tensor& out, const std::vector<Factors>& all, const Tensor& addend, double scale = 1);
 
 /// From here on torch's own mm and addmm of bf16 on the CPU are computed this way in the whole process: what plugins write as
 /// torch::linear is. Does nothing where there is no such product. May be called again.

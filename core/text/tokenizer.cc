@@ -11,6 +11,7 @@
 #include <cstring>
 
 #include "plugtune/error.h"
+#include "text/pair_cut.h"
 #include "text/piece_writer.h"
 #include "text/unicode.h"
 
@@ -143,13 +144,8 @@ Tokenizer::Written Tokenizer::encode_into(const TextPair& texts, int64_t max_len
 
   const int64_t special = texts.b ? 3 : 2, free = max_length - special;
   const int64_t a_length = b - a, b_length = writer.out() - b, whole = a_length + b_length + special;
-  int64_t a_kept = std::min(a_length, free), b_kept = b_length;
-  if (texts.b && whole > max_length) {
-    // Longest first: the shorter text (the first when equal) keeps up to half the places, the other what is left.
-    const int64_t shorter = std::min({a_length, b_length, free / 2});
-    a_kept = a_length <= b_length ? shorter : free - shorter;
-    b_kept = free - a_kept;
-  }
+  const auto [a_kept, b_kept] =
+      texts.b ? cut_pair({a_length, b_length}, free) : PairLengths{std::min(a_length, free), 0};
   out[0] = special_.cls;
   int32_t* end = a + a_kept + 1;
   if (texts.b) {

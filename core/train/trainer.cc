@@ -75,6 +75,7 @@ Trainer::Trainer(TrainJob job)
 }
 
 void Trainer::plan_memory() {
+  if (job_.settings.memory == 0 && !job_.settings.recompute) return;
   const auto pass = [this](const data::Batch& batch) { job_.methods.backward(loss_of(batch).value); };
   job_.model.train();
   if (job_.settings.recompute) check_recompute(job_.model, job_.train, optimizer_, pass);

@@ -22,12 +22,7 @@ SHORT = ["--quiet", "--set", "train.steps=3", "--set", "eval.every=never"]
 class Docs(PlugtuneTest):
     def setUp(self):
         super().setUp()
-        for name in ("configs", "datasets"):
-            (self.folder / name).symlink_to(SOURCE / name)
-        (self.folder / "models").mkdir()
-        (self.folder / "models/ko-tiny").symlink_to(SOURCE / "models/ko-tiny")
-        (self.folder / "build").mkdir()
-        (self.folder / "build/release").symlink_to(BUILD)
+        self.look_like_the_repository()
 
     def type(self, script, code=0):
         """Both streams, as a terminal shows them. @param code  the exit code to expect, None: any

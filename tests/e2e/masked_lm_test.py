@@ -9,7 +9,7 @@ import sys
 import time
 import unittest
 
-from support import BUILD, LORA, SOURCE, PlugtuneTest
+from support import LORA, SOURCE, PlugtuneTest
 
 sys.path.append(str(pathlib.Path(__file__).resolve().parents[1] / "support"))
 from doc_pages import command_blocks, difference, transcripts
@@ -192,10 +192,7 @@ class MaskedLm(PlugtuneTest):
 
     def test_the_page_on_it_can_be_typed(self):
         page = "docs/masked-language-models.md"
-        for name in ("configs", "datasets", "models"):
-            (self.folder / name).symlink_to(SOURCE / name)
-        (self.folder / "build").mkdir()
-        (self.folder / "build/release").symlink_to(BUILD)
+        self.look_like_the_repository()
 
         def type(script):
             result = subprocess.run(["bash", "-euo", "pipefail", "-c", script], cwd=self.folder, text=True, timeout=600,

@@ -184,10 +184,7 @@ class Page(PlugtuneTest):
 
     def setUp(self):
         super().setUp()
-        for name in ("configs", "datasets"):
-            (self.folder / name).symlink_to(SOURCE / name)
-        (self.folder / "models").mkdir()
-        (self.folder / "models/ko-tiny").symlink_to(SOURCE / "models/ko-tiny")
+        self.look_like_the_repository()
 
     def type(self, script):
         result = subprocess.run(["bash", "-euo", "pipefail", "-c", script], cwd=self.folder, text=True, timeout=600,

@@ -66,6 +66,15 @@ class PlugtuneTest(unittest.TestCase):
         self.assertEqual(result.returncode, 0, f"{arguments}\n{result.stdout}\n{result.stderr}")
         return result.stdout
 
+    def look_like_the_repository(self):
+        """What the pages of docs/ name, where they name it."""
+        for name in ("configs", "datasets"):
+            (self.folder / name).symlink_to(SOURCE / name)
+        (self.folder / "models").mkdir()
+        (self.folder / "models/ko-tiny").symlink_to(SOURCE / "models/ko-tiny")
+        (self.folder / "build").mkdir()
+        (self.folder / "build/release").symlink_to(BUILD)
+
     def fail_with(self, message, *arguments, code=2, **options):
         """The whole of stderr, without the program's name in front."""
         result = self.run_program(*arguments, **options)

@@ -8,6 +8,7 @@
 #include "model/loss.h"
 #include "plugtune/plugtune.h"
 #include "support/counters.h"
+#include "support/random_texts.h"
 #include "train/evaluator.h"
 #include "train/trainer.h"
 
@@ -65,26 +66,10 @@ std::shared_ptr<model::Bert> random_model(int64_t layers, Trained trained) {
   return bert;
 }
 
-/// Random texts of these lengths.
-data::EncodedSplit random_split(const std::vector<int64_t>& lengths) {
-  torch::manual_seed(2);
-  data::EncodedSplit split;
-  split.task.labels = {"a", "b", "c"};
-  split.texts.offsets = {0};
-  for (const int64_t length : lengths) {
-    const Tensor ids = torch::randint(kWords, {length}, torch::kInt32);
-    split.texts.ids.insert(split.texts.ids.end(), ids.data_ptr<int32_t>(), ids.data_ptr<int32_t>() + length);
-    split.texts.offsets.push_back(static_cast<int64_t>(split.texts.ids.size()));
-    split.texts.first_lengths.push_back(static_cast<int32_t>(length));
-    split.labels.push_back(length % kLabels);
-  }
-  return split;
-}
-
 data::Batch batch_of(const std::vector<int64_t>& lengths) {
   std::vector<int64_t> all(lengths.size());
   std::iota(all.begin(), all.end(), 0);
-  return data::make_batch(random_split(lengths), all);
+  return data::make_batch(testing::random_texts(lengths), all);
 }
 
 Tensor loss_of(model::Bert& bert, const data::Batch& batch) {
@@ -105,7 +90,7 @@ std::vector<int64_t> allocations_of_steps(int64_t layers, Trained trained) {
   CountingAllocator::instance();
   std::vector<int64_t> lengths(48);
   std::iota(lengths.begin(), lengths.end(), 1);
-  const data::EncodedSplit split = random_split(lengths);
+  const data::EncodedSplit split = testing::random_texts(lengths);
   const auto bert = random_model(layers, trained);
   const Methods methods;
   AllocationsOfSteps listener;
@@ -240,7 +225,7 @@ TEST(CountsOfAHead, NoBackwardPassGoesBelowIt) {
 TEST(CountsOfPrediction, NoGraphIsMade) {
   CountingAllocator& memory = CountingAllocator::instance();
   std::vector<int64_t> lengths(64, 30), peaks;
-  const data::EncodedSplit split = random_split(lengths);
+  const data::EncodedSplit split = testing::random_texts(lengths);
   for (const int64_t layers : {3, 4, 8}) {
     const auto bert = random_model(layers, Trained::kAll);
     predict(*bert, split, 960);
