@@ -1,4 +1,4 @@
-# Fast builds: ccache and mold where they are installed; precompiled torch headers.
+# Fast builds: ccache and lld where they are installed; precompiled torch headers.
 option(PLUGTUNE_PCH "Precompile the torch headers" ON)
 
 find_program(PLUGTUNE_CCACHE ccache)
@@ -8,9 +8,9 @@ if(PLUGTUNE_CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
                                   CCACHE_BASEDIR=${CMAKE_SOURCE_DIR} ${PLUGTUNE_CCACHE})
 endif()
 
-find_program(PLUGTUNE_MOLD mold)
-if(PLUGTUNE_MOLD)
-  # norelro: mold 1.10 can put a thread-local of one byte into the unmapped page before the protected part, and the loader then
-  # refuses the file ("cannot apply additional memory protection after relocation").
-  add_link_options(-fuse-ld=mold -Wl,-z,norelro)
+# Not mold: Debian's 1.10 writes files that the loader refuses ("cannot apply additional memory protection after relocation"), and
+# without RELRO it can go round for ever over the layout of one.
+find_program(PLUGTUNE_LLD ld.lld)
+if(PLUGTUNE_LLD)
+  add_link_options(-fuse-ld=lld)
 endif()

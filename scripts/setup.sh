@@ -14,7 +14,7 @@ say() { echo "setup: $*"; }
 fail() { echo "setup: $*" >&2; exit 1; }
 
 packages=(
-  g++ make cmake ninja-build ccache mold                                     # building
+  g++ make cmake ninja-build ccache lld                                       # building
   libboost-dev libboost-filesystem-dev libboost-program-options-dev     # plugin loading (Boost.DLL), command line
   libtomlplusplus-dev nlohmann-json3-dev libfmt-dev libutf8proc-dev     # experiments, reports, messages, Unicode
   libhwy-dev                                                            # SIMD kernels chosen at run time
