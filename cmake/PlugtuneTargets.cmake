@@ -65,3 +65,18 @@ function(plugtune_test name)
   add_test(NAME ${name} COMMAND ${name} WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
   set_tests_properties(${name} PROPERTIES LABELS "${arg_LABELS}" TIMEOUT 600 ENVIRONMENT "OMP_NUM_THREADS=2")
 endfunction()
+
+# plugtune_bench(<name> DEPS ...): a Google Benchmark executable of <name>.cc.
+function(plugtune_bench name)
+  if(NOT PLUGTUNE_BUILD_BENCH)
+    return()
+  endif()
+  cmake_parse_arguments(arg "" "" "DEPS" ${ARGN})
+  find_package(benchmark REQUIRED)
+  add_executable(${name} ${name}.cc)
+  target_compile_definitions(${name} PRIVATE PLUGTUNE_BINARY_DIR="${CMAKE_BINARY_DIR}")
+  target_link_libraries(${name} PRIVATE plugtune_options ${arg_DEPS} benchmark::benchmark)
+  target_compile_options(${name} PRIVATE -fPIC)  # as plugtune_test
+  plugtune_use_pch(${name})
+  set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
+endfunction()

@@ -61,10 +61,8 @@ void set_model(ConfigNode& tables, const BenchOptions& options, const fs::path& 
   const bool is_shape = options.model_size == "base" || options.model_size == "small";
   const std::string path = is_shape ? make_model(options, scratch) : options.model_size;
   const bool is_random = is_shape || !formats::has_checkpoint(formats::resolve_model(path));
-  ConfigNode table{ConfigNode::Table{}};
-  table.set("path", {path});
-  table.set("init", {std::string(is_random ? "random" : "pretrained")});
-  tables.set("model", std::move(table));
+  set(tables, "model", "path", {path});
+  set(tables, "model", "init", {std::string(is_random ? "random" : "pretrained")});
 }
 
 }  // namespace
@@ -86,14 +84,14 @@ experiment::Experiment bench_experiment(const BenchOptions& options, const fs::p
   if (need(options.model_size, "--model-size")) set_model(tables, options, scratch);
   if (!options.order.empty()) set(tables, "train", "group_by_length", {options.order == "grouped"});
   if (options.batch_size > 0) set(tables, "train", "batch_size", {options.batch_size});
+  for (const std::string& text : options.overrides)
+    experiment::apply_override(tables, text);
   set_steps(tables, options.steps);
-  set(tables, "train", "log_every", {int64_t{1}});
+  set(tables, "train", "log_every", {int64_t{1}});  // the clock is read there
   set(tables, "train", "checkpoint_every", {std::string("never")});
   set(tables, "eval", "every", {std::string("never")});
   set(tables, "eval", "keep", {std::string("last")});
   set(tables, "eval", "patience", {int64_t{0}});
-  for (const std::string& text : options.overrides)
-    experiment::apply_override(tables, text);
   return experiment::experiment_of(std::move(tables), has_file ? options.experiment : "bench");
 }
 

@@ -120,7 +120,7 @@ void open_base(Session& session) {
   const Experiment& experiment = session.experiment;
   torch::manual_seed(static_cast<uint64_t>(experiment.run.seed));
   session.opened = model::open_model(experiment.model.path, experiment.model.random_init, session.task,
-                                     experiment.task.next_sentence);
+                                     experiment.task.next_sentence, experiment.model.dropout);
   open_tokenizer(session);
 }
 

@@ -7,6 +7,7 @@
 
 #include <filesystem>
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -25,8 +26,9 @@ struct RunSettings {
 
 /// [model]
 struct ModelSettings {
-  std::string path;          ///< a Hugging Face directory, or a name in the Hugging Face cache
-  bool random_init = false;  ///< init = "random": only the configuration and the vocabulary are read
+  std::string path;                 ///< a Hugging Face directory, or a name in the Hugging Face cache
+  bool random_init = false;         ///< init = "random": only the configuration and the vocabulary are read
+  std::optional<double> dropout{};  ///< instead of the configuration's
 };
 
 /// data.plugin of a run that was imported: it has no data set.

@@ -109,6 +109,7 @@ void read_model(Experiment& experiment) {
   Reader table(experiment, "model");
   experiment.model.path = table->required_string("path");
   experiment.model.random_init = table->choice("init", "pretrained", {"pretrained", "random"}) == "random";
+  experiment.model.dropout = table->optional_number("dropout", 0, 1);
   table.done();
 }
 

@@ -1,11 +1,6 @@
 // mixed_product.cc - bf16 products by the MKL inside libtorch: AMX or AVX512-BF16 where the processor has them.
 #include "kernels/mixed_product.h"
 
-#include <ATen/ops/addmm_cpu_dispatch.h>
-#include <ATen/ops/mm_cpu_dispatch.h>
-#include <c10/util/Exception.h>
-#include <torch/library.h>
-
 #include <algorithm>
 #include <cstdint>
 
@@ -57,32 +52,6 @@ void round_into(const Tensor& out, const Tensor& sums, const Tensor& bias) {
   });
 }
 
-bool is_ours(const Tensor& a, const Tensor& b) {
-  return has_mixed_product(a) && b.scalar_type() == torch::kBFloat16 && a.dim() == 2 && b.dim() == 2 &&
-         a.size(1) == b.size(0) && a.numel() > 0 && b.numel() > 0;
-}
-
-Tensor mm(const Tensor& a, const Tensor& b) {
-  if (!is_ours(a, b)) return at::cpu::mm(a, b);
-  Tensor out = torch::empty({a.size(0), b.size(1)}, a.options());
-  rounded_products(out, {{a, b}}, {});
-  return out;
-}
-
-Tensor addmm(const Tensor& self, const Tensor& a, const Tensor& b, const at::Scalar& beta, const at::Scalar& alpha) {
-  const bool fits = self.scalar_type() == torch::kBFloat16 && (self.dim() == 1 || self.dim() == 2) &&
-                    self.size(-1) == b.size(-1) && (self.dim() == 1 || self.size(0) == a.size(0));
-  if (!fits || !is_ours(a, b) || beta.toDouble() != 1) return at::cpu::addmm(self, a, b, beta, alpha);
-  Tensor out = torch::empty({a.size(0), b.size(1)}, a.options());
-  rounded_products(out, {{a, b}}, self, alpha.toDouble());
-  return out;
-}
-
-/// torch tells when a function of its own is replaced; here that is meant.
-struct Silent final : c10::WarningHandler {
-  void process(const c10::Warning&) override {}
-};
-
 }  // namespace
 
 bool has_mixed_product(const Tensor& matrix) {
@@ -113,18 +82,6 @@ void rounded_products(const Tensor& out, const std::vector<Factors>& all, const 
     if (!is_bias) sums.add_(addend.narrow(0, begin, count));
     round_into(out.narrow(0, begin, count), sums, is_bias ? addend : Tensor());
   }
-}
-
-void take_over_bf16_products() {
-  if (cblas_gemm_bf16bf16f32 == nullptr) return;
-  static const torch::Library replaced = [] {
-    Silent silent;
-    const c10::WarningUtils::WarningHandlerGuard guard(&silent);
-    torch::Library library(torch::Library::IMPL, "aten", c10::DispatchKey::CPU, __FILE__, __LINE__);
-    library.impl("mm", TORCH_FN(mm));
-    library.impl("addmm", TORCH_FN(addmm));
-    return library;
-  }();
 }
 
 }  // namespace plugtune::kernels

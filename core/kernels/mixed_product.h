@@ -24,8 +24,4 @@ struct Factors {
 /// @param addend  (n), added to every row, or (N,n); undefined = none.
 void rounded_products(const Tensor& out, const std::vector<Factors>& all, const Tensor& addend, double scale = 1);
 
-/// From here on torch's own mm and addmm of bf16 on the CPU are computed this way in the whole process: what plugins write as
-/// torch::linear is. Does nothing where there is no such product. May be called again.
-void take_over_bf16_products();
-
 }  // namespace plugtune::kernels

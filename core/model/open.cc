@@ -109,11 +109,14 @@ void take_weights(OpenedModel& opened, const formats::BertWeights& weights, cons
 
 }  // namespace
 
-OpenedModel open_model(const std::string& path, bool random_init, const Task& task, bool next_sentence) {
+OpenedModel open_model(const std::string& path, bool random_init, const Task& task, bool next_sentence,
+                       std::optional<double> dropout) {
   OpenedModel opened;
   opened.directory = formats::resolve_model(path);
   opened.config = formats::read_bert_config(opened.directory);
-  opened.bert = std::make_shared<Bert>(options_of(opened.config, task, next_sentence));
+  BertOptions options = options_of(opened.config, task, next_sentence);
+  if (dropout) options.hidden_dropout = options.attention_dropout = options.classifier_dropout = *dropout;
+  opened.bert = std::make_shared<Bert>(options);
   formats::NamedTensors encoder;
   if (random_init) {
     opened.bert->reset_parameters();

@@ -3,6 +3,7 @@
 
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -25,9 +26,12 @@ struct OpenedModel {
 /// @param path         a directory, or a name in the Hugging Face cache
 /// @param random_init  only the configuration is read; weights are drawn from torch's default generator
 /// @param task         gives the head and its labels; kText the masked-LM head, whose labels are the vocabulary
-/// Throws Error on everything that is wrong with the directory.
 /// @param next_sentence  of masked LM: with the next-sentence head and the pooler below it
-OpenedModel open_model(const std::string& path, bool random_init, const Task& task, bool next_sentence = false);
+/// @param dropout      of hidden states, attention probabilities and what the head reads, instead of the configuration's,
+///                     which stays as it is read
+/// Throws Error on everything that is wrong with the directory.
+OpenedModel open_model(const std::string& path, bool random_init, const Task& task, bool next_sentence = false,
+                       std::optional<double> dropout = {});
 
 /// Writes the model as it is (no patches left) as a directory that transformers loads, with its tokenizer's files. After
 /// masked LM it is a BertForMaskedLM, which has no pooler, with next-sentence prediction a BertForPreTraining.

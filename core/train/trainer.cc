@@ -327,13 +327,17 @@ bool Trainer::is_due(const Every& every) const {
 NamedTensors Trainer::delta() const {
   NamedTensors delta = collect_delta(job_.model);
   for (auto& [name, tensor] : delta) {
+    if (words_.active() && name == WordCompaction::kName) {
+      const bool is_whole = words_.is_restored() && tensor.scalar_type() == torch::kFloat32;
+      tensor = is_whole ? tensor.detach() : whole_words();  // of a large vocabulary the largest of all: not made twice
+      continue;
+    }
     const Tensor master = optimizer_.master(name);
     const auto original = originals_.find(name);
     const bool is_original = original != originals_.end() && torch::equal(original->second.rounded, tensor);
     tensor = (is_original ? original->second.value : master.defined() ? master : tensor).detach();
-    tensor = tensor.to(torch::kCPU, torch::kFloat32).clone();
+    tensor = tensor.to(torch::kCPU, torch::kFloat32);
   }
-  if (words_.active()) delta.at(WordCompaction::kName) = whole_words();
   return delta;
 }
 

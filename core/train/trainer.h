@@ -45,7 +45,8 @@ class Trainer {
   /// Throws Interrupted after writing a checkpoint; Error when numbers stop being finite or a file cannot be written.
   TrainResult run(bool resume);
 
-  /// What training changed: the fp32 values of everything that trains, and what does not train as it was loaded.
+  /// What training changed: the fp32 values of everything that trains, and what does not train as it was loaded. They may
+  /// share memory with the model: clone what is to outlast the next step.
   NamedTensors delta() const;
   int64_t total_steps() const noexcept { return total_steps_; }
   /// What each step trains on.

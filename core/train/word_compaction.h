@@ -31,6 +31,7 @@ class WordCompaction {
   Tensor scatter(const Tensor& rows, double decay) const;
   /// Gives the model a whole table. It stays active: what the optimizer has is still compact.
   void restore(const Tensor& table);
+  bool is_restored() const noexcept { return restored_; }
 
  private:
   model::Bert& model_;

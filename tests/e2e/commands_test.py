@@ -71,7 +71,8 @@ class Commands(PlugtuneTest):
 
     def test_bench_measures_an_experiment_and_a_strategy(self):
         experiment = self.experiment("run")
-        result = json.loads(self.succeed("bench", experiment, "--steps", "3", "--warm-up", "1", "--batches", "batches.jsonl", "--json"))
+        result = json.loads(self.succeed("bench", experiment, "--steps", "3", "--warm-up", "1", "--set", "train.log_every=2",
+                                         "--batches", "batches.jsonl", "--json"))
         self.assertEqual((result["strategy"], result["steps"], len(result["losses"])), ("lora", 3, 4))
         for key in ("ms_step", "us_per_token", "sentences_per_second", "first_step_seconds", "peak_memory_bytes", "matrix_peak_gflops",
                     "share_of_peak", "rows_per_step", "trainable"):

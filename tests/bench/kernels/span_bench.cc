@@ -14,6 +14,7 @@
 
 #include "kernels/activation.h"
 #include "kernels/attention.h"
+#include "kernels/embedding.h"
 #include "kernels/junction.h"
 #include "kernels/optimizer.h"
 
@@ -117,6 +118,36 @@ void gelu_aten(benchmark::State& state) {
   forward_and_backward(state, batch.rows(), in, [&] { return torch::gelu(in[0] + in[1]); });
 }
 
+/// Rows of words, their types and positions, the three tables' gradients included.
+struct Embedding {
+  Tensor words, types, positions;
+  std::vector<Tensor> tables;  // of types and positions; then weight and bias
+  Embedding(int64_t rows, int64_t hidden)
+      : words(leaf({rows, hidden})),
+        types(torch::zeros({rows}, torch::kInt64)),
+        positions(torch::arange(rows).remainder(25)),
+        tables({leaf({2, hidden}), leaf({512, hidden}), leaf({hidden}), leaf({hidden})}) {}
+  std::vector<Tensor> inputs() const { return {words, tables[0], tables[1], tables[2], tables[3]}; }
+};
+
+void embedding_fused(benchmark::State& state) {
+  const Batch batch(state);
+  const Embedding e(batch.rows(), batch.hidden());
+  forward_and_backward(state, batch.rows(), e.inputs(), [&] {
+    return embedding_layer_norm(e.words, e.types, e.positions, e.tables[0], e.tables[1], e.tables[2], e.tables[3],
+                                1e-12, draw_dropout(kDropout, true));
+  });
+}
+
+void embedding_aten(benchmark::State& state) {
+  const Batch batch(state);
+  const Embedding e(batch.padded_rows(), batch.hidden());
+  forward_and_backward(state, batch.rows(), e.inputs(), [&] {
+    const Tensor sum = e.words + torch::embedding(e.tables[0], e.types) + torch::embedding(e.tables[1], e.positions);
+    return torch::dropout(torch::layer_norm(sum, {batch.hidden()}, e.tables[2], e.tables[3], 1e-12), kDropout, true);
+  });
+}
+
 void adamw_fused(benchmark::State& state) {
   const int64_t n = state.range(0);
   Tensor params = torch::randn({n}), grads = torch::randn({n}), exp_avg = torch::zeros({n}),
@@ -150,6 +181,8 @@ BENCHMARK(junction_fused)->Apply(shapes);
 BENCHMARK(junction_aten)->Apply(shapes);
 BENCHMARK(gelu_fused)->Apply(shapes);
 BENCHMARK(gelu_aten)->Apply(shapes);
+BENCHMARK(embedding_fused)->Apply(shapes);
+BENCHMARK(embedding_aten)->Apply(shapes);
 BENCHMARK(adamw_fused)->Arg(4'000'000)->Unit(benchmark::kMicrosecond)->UseRealTime();
 BENCHMARK(adamw_aten)->Arg(4'000'000)->Unit(benchmark::kMicrosecond)->UseRealTime();
 

@@ -129,6 +129,9 @@ inline std::vector<Mistake> mistakes() {
       {"model.path = \"\"\ndata.plugin = \"reviews\"\nstrategy.plugin = \"method\"\n",
        {},
        {"model.path: must not be empty (experiment.toml:1)"}},
+      {"model.path = \"m\"\nmodel.dropout = 2\ndata.plugin = \"reviews\"\nstrategy.plugin = \"method\"\n",
+       {},
+       {"model.dropout: must be between 0 and 1, got 2 (experiment.toml:2)"}},
       // A strategy of a finished run.
       {"model.path = \"m\"\ndata.plugin = \"reviews\"\n[[strategy]]\nfrom = \"runs/lang\"\nfreeze = \"no\"\nrank = 8\n"
        "[[strategy]]\nfrom = \"\"\n",

@@ -85,6 +85,7 @@ threads = 3
 [model]
 path = "m"
 init = "random"
+dropout = 0
 [data]
 plugin = "reviews"
 max_length = 64
@@ -133,6 +134,7 @@ batch_tokens = 77
   EXPECT_EQ(e.run.seed, 7);
   EXPECT_EQ(e.train.threads, 3);
   EXPECT_TRUE(e.model.random_init);
+  EXPECT_EQ(e.model.dropout, 0);
   EXPECT_EQ(e.data.max_length, 64);
   EXPECT_EQ(e.data.train_limit, 10);
   EXPECT_EQ(e.data.eval_limit, 5);

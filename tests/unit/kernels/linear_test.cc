@@ -1,7 +1,7 @@
 // linear_test.cc - linear layers against torch's, alone and three side by side; gradients added in place.
 #include "kernels/linear.h"
 
-#include "kernels/mixed_product.h"
+#include "kernels/torch_products.h"
 
 #include "support.h"
 
@@ -104,7 +104,7 @@ TEST(Linear, SumsOfBf16AreRoundedOnce) {
 }
 
 TEST(Linear, WhatAPluginWritesWithTorchIsRoundedOnceToo) {
-  take_over_bf16_products();
+  take_over_torch_products();
   torch::manual_seed(4);
   const Tensor x = random_tensor({1500, 64}, torch::kBFloat16), weight = random_tensor({40, 64}, torch::kBFloat16);
   const Tensor bias = random_tensor({40}, torch::kBFloat16), base = random_tensor({1500, 40}, torch::kBFloat16);

@@ -2,6 +2,7 @@
 #include "model/bert.h"
 
 #include "model/loss.h"
+#include "model/open.h"
 #include "support/golden.h"
 
 namespace plugtune {
@@ -42,6 +43,22 @@ INSTANTIATE_TEST_SUITE_P(Tasks, FullGolden,
                                            Case{"full_multilabel", TaskKind::kMultiLabel, 3},
                                            Case{"full_regression", TaskKind::kRegression, 1}),
                          [](const auto& info) { return std::string(info.param.name); });
+
+TEST(Bert, DropoutOfTheExperimentReplacesTheConfigurationsInTrainingAlone) {
+  const Golden golden("full_classification");
+  const std::string path = (testing::golden_path() / "tiny").string();
+  const Task task{TaskKind::kClassification, {"a", "b", "c"}};
+  const auto logits = [&](double dropout, bool training) {
+    torch::manual_seed(1);
+    const auto opened = model::open_model(path, false, task, false, dropout);
+    opened.bert->train(training);
+    return opened.bert->forward(golden.input("a"));
+  };
+  const Tensor without = logits(0, true);
+  EXPECT_TRUE(logits(0, false).equal(without));
+  EXPECT_TRUE(logits(0.5, false).equal(without));
+  EXPECT_FALSE(logits(0.5, true).allclose(without));
+}
 
 TEST(Bert, EveryActivationEqualsTransformers) {
   const Golden golden("full_activations");
