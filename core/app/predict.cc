@@ -223,6 +223,7 @@ int predict_command(const Arguments& arguments) {
       .choice("format", {"text", "jsonl"}, "how answers are printed")
       .flag("average", "one answer: the mean of the runs' probabilities, of a regression of their values")
       .flag("by-line", "each line starts with the run that answers it, named as here, and a tab")
+      .choice("precision", {"fp32", "bf16"}, "bf16: faster on processors with AMX or AVX512-BF16, logits to two digits")
       .value("top", "N", "masked-lm: words told of each mask; without it 5")
       .plugin_path();
   if (!line.parse(arguments)) return kDone;
@@ -239,7 +240,7 @@ int predict_command(const Arguments& arguments) {
   }
   std::istream& in = file.is_open() ? file : std::cin;
   Prediction prediction;
-  prediction.runs = open_runs(line.texts("run"), line.search_path());
+  prediction.runs = open_runs(line.texts("run"), line.search_path(), line.text("precision"));
   prediction.mode = line.has("average") ? Mode::kAverage : line.has("by-line") ? Mode::kByLine : Mode::kEach;
   prediction.as_json = line.text("format") == "jsonl";
   prediction.input = file.is_open() ? input : "standard input";

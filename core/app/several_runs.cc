@@ -145,10 +145,12 @@ Tensor guarded_forward(SeveralRuns& runs, const model::Input& input,
 
 }  // namespace
 
-SeveralRuns open_runs(const std::vector<std::string>& names, const plugin::SearchPath& search) {
+SeveralRuns open_runs(const std::vector<std::string>& names, const plugin::SearchPath& search,
+                      const std::string& precision) {
   SeveralRuns runs;
   for (const std::string& run : names)
     add_run(runs, run, search);
+  if (precision == "bf16") runs.base->convert(torch::kBFloat16);
   return runs;
 }
 

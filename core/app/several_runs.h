@@ -20,8 +20,10 @@ struct SeveralRuns {
 };
 
 /// Opens the base of the first run and puts every run's patches and values aside for it.
+/// @param precision  "fp32" or "bf16": what they compute in
 /// Throws Error unless all were trained on that base and answer with the same labels.
-SeveralRuns open_runs(const std::vector<std::string>& runs, const plugin::SearchPath& search);
+SeveralRuns open_runs(const std::vector<std::string>& runs, const plugin::SearchPath& search,
+                      const std::string& precision = "fp32");
 
 /// The answers of one run for a data set, read as that run reads texts.
 train::Predictions predict_with(SeveralRuns& runs, size_t run, const data::EncodedSplit& encoded);

@@ -4,6 +4,7 @@
 #include <any>
 
 #include "model/each_site.h"
+#include "model/precision.h"
 #include "model/routing.h"
 
 namespace plugtune::model {
@@ -90,6 +91,22 @@ void SharedBase::put_on(const Run& run) {
     parameters_.at(name).set_data(value);
     if (!is_head_parameter(name)) bert_->train_base(name);
   }
+}
+
+void SharedBase::convert(torch::ScalarType type) {
+  take_off();
+  model::convert(*bert_, type);
+  for (auto& [name, original] : originals_)
+    original = parameters_.at(name).detach();
+  for (const auto& run : runs_) {
+    for (auto& [name, value] : run->values)
+      value = value.to(type);
+    for_each_site(*bert_, [&]<class In>(Site<In>& site) {
+      for (const auto& [name, patch] : run->at(site))
+        model::convert(*patch, type);
+    });
+  }
+  put_on(*runs_.at(selected_));
 }
 
 void SharedBase::select(size_t run) {

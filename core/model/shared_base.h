@@ -31,6 +31,9 @@ class SharedBase {
   std::vector<std::string> owned(size_t run) const;
   size_t runs() const noexcept { return runs_.size(); }
 
+  /// All runs compute in `type` from here on; what was their exact values is lost.
+  void convert(torch::ScalarType type);
+
   /// Only this run works.
   void select(size_t run);
 

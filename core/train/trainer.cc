@@ -8,8 +8,8 @@
 #include <chrono>
 #include <cmath>
 
-#include "formats/mapped_file.h"
 #include "model/loss.h"
+#include "model/precision.h"
 #include "plugtune/error.h"
 #include "train/delta.h"
 #include "train/diagnose.h"
@@ -91,16 +91,7 @@ void Trainer::to_training_precision() {
   NamedTensors originals;
   for (const auto& [name, tensor] : delta)
     if (!optimizer_.master(name).defined()) originals.emplace(name, tensor.detach().clone());
-  const auto round = [](Tensor tensor) {
-    if (!tensor.is_floating_point()) return;
-    const Tensor before = tensor.detach();
-    tensor.set_data(before.to(torch::kBFloat16));
-    formats::MappedFile::give_back_last(before);
-  };
-  for (const Tensor& parameter : job_.model.parameters())
-    round(parameter);
-  for (const Tensor& buffer : job_.model.buffers())
-    round(buffer);
+  model::convert(job_.model, torch::kBFloat16);
   remember_originals(originals);
 }
 

@@ -79,11 +79,12 @@ class Engine:
         return [json.loads(line)["logits"] for line in self.answers.read_text().splitlines()]
 
 
-def ours(options, model, scratch):
-    answers = scratch / "plugtune.jsonl"
+def ours(options, model, scratch, precision="fp32"):
+    answers = scratch / f"plugtune-{precision}.jsonl"
     # A shell writes the file, as a user would.
-    script = '"$0" predict "$1" --input "$2" --format jsonl > "$3"'
-    return Engine("plugtune", lambda reviews: ["bash", "-c", script, options.plugtune, model.run, reviews, answers], answers)
+    script = '"$0" predict "$1" --input "$2" --format jsonl --precision "$4" > "$3"'
+    return Engine("plugtune" if precision == "fp32" else f"plugtune, {precision}",
+                  lambda reviews: ["bash", "-c", script, options.plugtune, model.run, reviews, answers, precision], answers)
 
 
 def peer(engine, model, scratch, batch, bf16):
@@ -133,6 +134,7 @@ def measure(size, options, scratch, reviews):
     for engine in ("transformers", "onnxruntime"):
         engines.append(best_peer(engine, model, scratch, some, options.batches))
     if options.bf16:
+        engines.append(ours(options, model, scratch, "bf16"))
         engines.append(best_peer("transformers", model, scratch, some, options.batches, bf16=True))
     for _ in range(options.rounds):
         for engine in engines:
@@ -164,7 +166,7 @@ def main():
     parser.add_argument("--limit", type=int, default=0, help="reviews; 0: 50,000 of the small size, 2,000 of the base size")
     parser.add_argument("--batches", default=[16, 32, 64, 128, 256], type=lambda text: [int(number) for number in text.split(",")],
                         help="sizes of the peers' batches, of which the fastest is taken")
-    parser.add_argument("--bf16", action="store_true", help="transformers in bf16 too")
+    parser.add_argument("--bf16", action="store_true", help="plugtune and transformers in bf16 too")
     parser.add_argument("--write", action="store_true", help="put the table into docs/performance.md")
     options = parser.parse_args()
     options.plugtune = options.build / "bin/plugtune"

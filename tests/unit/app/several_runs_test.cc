@@ -84,6 +84,26 @@ TEST_F(SeveralRunsTest, EachGivesTheColumnAndTheFieldThatItGivesAlone) {
   }
 }
 
+TEST_F(SeveralRunsTest, Bf16AnswersAlmostTheSame) {
+  import_run("lora_qv/peft", "lora");
+  import_run("adapter_pfeiffer/adapterhub", "adapter");
+  folder().write("texts.txt", "a b c\nd e\n");
+  const auto answers = [&](const char* precision) {
+    return lines(
+        printed({"predict", "lora", "adapter", "--input", "texts.txt", "--format", "jsonl", "--precision", precision}));
+  };
+  const auto exact = answers("fp32"), rounded = answers("bf16");
+  ASSERT_EQ(rounded.size(), 2U);
+  EXPECT_NE(rounded, exact);
+  for (size_t i = 0; i < 2; ++i) {
+    for (const char* run : {"lora", "adapter"}) {
+      const auto one = json::parse(exact[i]).at(run).at("logits"), other = json::parse(rounded[i]).at(run).at("logits");
+      for (size_t k = 0; k < one.size(); ++k)
+        EXPECT_NEAR(one[k].get<double>(), other[k].get<double>(), 5e-2) << run;
+    }
+  }
+}
+
 TEST_F(SeveralRunsTest, TheAverageIsTheMeanOfTheProbabilities) {
   import_run("lora_qv/peft", "lora");
   import_run("adapter_pfeiffer/adapterhub", "adapter");

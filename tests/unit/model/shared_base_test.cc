@@ -203,6 +203,25 @@ TEST(SharedBase, RunsThatTrainTheBaseKeepOutOfMixedBatches) {
   EXPECT_EQ(runs.base().unshareable(3), std::vector<std::string>());
 }
 
+TEST(SharedBase, EveryRunComputesInBf16AfterConversion) {
+  std::vector<Method> methods = kEvery;
+  methods.push_back({"full", {}});
+  Runs runs(methods);
+  const Input input = mixed_batch(6);
+  std::vector<Tensor> exact;
+  for (size_t run = 0; run < methods.size(); ++run)
+    exact.push_back(runs.alone(run, input));
+  runs.base().convert(torch::kBFloat16);
+  for (size_t run = 0; run < methods.size(); ++run) {
+    const Tensor rounded = runs.alone(run, input);
+    EXPECT_EQ(rounded.scalar_type(), torch::kBFloat16);
+    EXPECT_TRUE(testing::near(rounded.to(torch::kFloat), exact[run], 0, 5e-2)) << methods[run].plugin;
+  }
+  const Tensor mixed = runs.base().forward(input, {{0, 3}, {1, 3}});
+  EXPECT_TRUE(testing::near(mixed.narrow(0, 0, 3).to(torch::kFloat), exact[0].narrow(0, 0, 3), 0, 5e-2));
+  EXPECT_TRUE(testing::near(mixed.narrow(0, 3, 3).to(torch::kFloat), exact[1].narrow(0, 3, 3), 0, 5e-2));
+}
+
 TEST(SharedBase, AFailingPatchIsKnownByItsRun) {
   Runs runs({{"lora", {}}, {"prompt", {{"place", "words"}}}});
   const Layout layout({60, 60});
