@@ -11,8 +11,11 @@
 #include "app/run_files.h"
 #include "app/session.h"
 #include "experiment/run_directory.h"
+#include "formats/atomic_file.h"
 #include "report/progress.h"
+#include "report/run_html.h"
 #include "report/run_text.h"
+#include "report/tensorboard.h"
 #include "train/evaluator.h"
 #include "train/interrupt.h"
 #include "train/trainer.h"
@@ -134,16 +137,23 @@ bool has_reporter(const Session& session) {
   return false;
 }
 
+report::RunReport::Test test_of(const Session& session, const train::Predictions& predictions, double seconds) {
+  return {train::metrics_of(session.task.kind, predictions), seconds,
+          report::answers_of(session.task.kind, predictions),
+          report::worst_mistakes(session.task, predictions, *session.dataset->dataset, Split::kTest)};
+}
+
 /// The delta that was kept, on the test split; strategies that report look on. Not done again when training's last evaluation was it.
-void evaluate_test(Session& session, const Splits& splits, report::RunReport& report) {
+void evaluate_test(Session& session, const Splits& splits, const std::optional<train::Predictions>& last,
+                   report::RunReport& report) {
   const auto& evaluations = report.result.epochs;
   const bool is_test = report.data.eval_split == "test";
-  if (is_test && !has_reporter(session) && !report.result.kept_best && !evaluations.empty() &&
+  if (is_test && last && !has_reporter(session) && !report.result.kept_best && !evaluations.empty() &&
       evaluations.back().step == report.result.steps) {
-    report.test = report::RunReport::Test{evaluations.back().eval, evaluations.back().eval_seconds};
+    report.test = test_of(session, *last, evaluations.back().eval_seconds);
     return;
   }
-  if (session.dataset->dataset->size(Split::kTest) == 0) return;
+  if (session.dataset->dataset->size(Split::kTest) == 0 || !session.experiment.eval_choices.test) return;
   const data::EncodedSplit encoded = is_test ? data::EncodedSplit{} : encode_split(session, Split::kTest);
   const double start = now();
   const auto& methods = session.methods.all();
@@ -151,16 +161,26 @@ void evaluate_test(Session& session, const Splits& splits, report::RunReport& re
     if (strategy.reporter != nullptr)
       strategy.plugin.call("report_begin()", [&] { strategy.reporter->report_begin(); });
   }
-  const train::Metrics metrics = session.methods.guard("forward()", [&] {
-    return train::evaluate(session.model(), is_test ? *splits.evaluation : encoded,
-                           session.experiment.eval.batch_tokens);
+  const train::Predictions predictions = session.methods.guard("forward()", [&] {
+    return train::predict(session.model(), is_test ? *splits.evaluation : encoded,
+                          session.experiment.eval.batch_tokens);
   });
   for (size_t i = 0; i < methods.size(); ++i) {
     if (methods[i].reporter == nullptr) continue;
     report.strategies[i].tables =
         methods[i].plugin.call("report_end()", [&] { return methods[i].reporter->report_end(); });
   }
-  report.test = report::RunReport::Test{metrics, now() - start};
+  report.test = test_of(session, predictions, now() - start);
+}
+
+/// The run is finished without it: what keeps the page from being written is told, and changes nothing else.
+void write_page(const experiment::RunPaths& paths) {
+  try {
+    formats::write_file_atomically(paths.page(), report::run_html_of(paths.root));
+  } catch (const Error& error) {
+    std::cerr << fmt::format("{}\nthe run is whole all the same; write its page with: plugtune report {}\n",
+                             error.what(), paths.root.string());
+  }
 }
 
 int train(const CommandLine& line, double start) {
@@ -180,9 +200,11 @@ int train(const CommandLine& line, double start) {
   report::RunReport report = describe(session, splits, start);
 
   const train::CheckpointStore checkpoints(directory.paths().checkpoints(), session.experiment.train.keep_checkpoints);
-  experiment::RunLog log(directory.paths().log(), directory.resumed() ? checkpoints.newest_step() : 0);
+  const int64_t done_before = directory.resumed() ? checkpoints.newest_step() : 0;
+  experiment::RunLog log(directory.paths().log(), done_before);
   report::Progress progress(std::cout, report::Terminal::of(STDOUT_FILENO), line.has("quiet"));
-  report::LoggedListener listener(log, progress);
+  report::LoggedListener logged(log, progress);
+  report::TensorBoardListener listener(directory.paths().root, done_before, logged);
   train::note_interrupts();
   train::Trainer trainer({session.model(), session.methods, splits.train,
                           splits.evaluation ? &*splits.evaluation : nullptr, &checkpoints, listener,
@@ -191,11 +213,12 @@ int train(const CommandLine& line, double start) {
     std::cout << setup_text(session, splits, report, trainer.total_steps(), run.string()) << std::flush;
 
   report.result = trainer.run(line.has("resume"));
-  evaluate_test(session, splits, report);
+  evaluate_test(session, splits, trainer.last_predictions(), report);
   write_delta(directory.paths(), trainer.delta(), session.delta_info());
   report.total_seconds = now() - start;
   report.peak_memory_bytes = peak_memory_bytes();
   report::write_report(directory.paths().report(), report);
+  write_page(directory.paths());
   if (!line.has("quiet")) std::cout << report::summary_text(report, run.string());
   return kDone;
 }

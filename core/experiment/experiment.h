@@ -78,6 +78,7 @@ struct StrategySettings {
 struct EvalChoices {
   std::string split = "auto";  ///< settled: "validation" or "test"; "none" when the data set has neither
   std::string keep = "auto";   ///< settled: "best" or "last"
+  bool test = true;            ///< false: the test split is not evaluated on at the end
 };
 
 struct Experiment {

@@ -280,6 +280,7 @@ void read_eval(Experiment& experiment) {
   eval.keep_best = experiment.eval_choices.keep == "best";
   eval.patience = table->integer("patience", eval.patience, 0);
   eval.batch_tokens = table->integer("batch_tokens", eval.batch_tokens, 1);
+  if (table->has("test")) experiment.eval_choices.test = table->boolean("test", true);
   if (eval.every.steps == train::Every::kNever) {
     if (eval.keep_best) table->problem("keep", "\"best\" needs evaluations to choose from, but every = \"never\"");
     if (eval.patience > 0) table->problem("patience", "needs evaluations to wait for, but every = \"never\"");

@@ -7,7 +7,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <map>
 
 #include "experiment/toml.h"
 #include "formats/atomic_file.h"
@@ -130,10 +129,14 @@ std::string experiment_text(const fs::path& run, const ConfigNode& resolved) {
                      RunPaths(run).experiment().string(), write_toml(resolved));
 }
 
+std::map<std::string, std::string> flat_values(const ConfigNode& tables) {
+  std::map<std::string, std::string> values;
+  flatten(tables, "", values);
+  return values;
+}
+
 std::vector<std::string> differences(const ConfigNode& there, const ConfigNode& here) {
-  std::map<std::string, std::string> before, now;
-  flatten(there, "", before);
-  flatten(here, "", now);
+  const std::map<std::string, std::string> before = flat_values(there), now = flat_values(here);
   std::vector<std::string> found;
   for (const auto& [key, value] : before) {
     const auto other = now.find(key);

@@ -2,6 +2,7 @@
 // run_directory.h - runs/<name>: what lies where in it, and who may write to it.
 
 #include <filesystem>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -17,6 +18,7 @@ struct RunPaths {
   std::filesystem::path experiment() const { return root / "experiment.toml"; }
   std::filesystem::path log() const { return root / "log.jsonl"; }
   std::filesystem::path report() const { return root / "report.json"; }
+  std::filesystem::path page() const { return root / "report.html"; }
   std::filesystem::path delta() const { return root / "delta"; }
   std::filesystem::path delta_tensors() const { return root / "delta" / "delta.safetensors"; }
   std::filesystem::path delta_info() const { return root / "delta" / "delta.json"; }
@@ -66,6 +68,9 @@ class RunDirectory {
 
 /// The text of a run's experiment.toml: the tables below the command that repeats the run.
 std::string experiment_text(const std::filesystem::path& run, const ConfigNode& resolved);
+
+/// Every value of an experiment by its dotted key, as TOML text: {"train.epochs", "4.0"}, {"strategy[1].rank", "8"}.
+std::map<std::string, std::string> flat_values(const ConfigNode& tables);
 
 /// Every key in which two experiments differ: "train.learning_rate: 0.0005 there, 0.001 here".
 std::vector<std::string> differences(const ConfigNode& there, const ConfigNode& here);

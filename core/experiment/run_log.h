@@ -5,6 +5,8 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
+#include "formats/append_file.h"
+
 namespace plugtune::experiment {
 
 /// Appends to a run's log. Each line goes out in one write: a killed process leaves at most one broken line, the last.
@@ -12,17 +14,13 @@ class RunLog {
  public:
   /// Opens or makes the file, keeping the lines of steps up to `keep_through_step`: a resumed run says the later ones
   /// again. 0 keeps nothing. Lines that are not JSON, or have no "step", go as well.
-  explicit RunLog(std::filesystem::path path, int64_t keep_through_step = 0);
-  ~RunLog();
-  RunLog(const RunLog&) = delete;
-  RunLog& operator=(const RunLog&) = delete;
+  explicit RunLog(const std::filesystem::path& path, int64_t keep_through_step = 0);
 
   /// Throws Error when it cannot be written.
   void append(const nlohmann::ordered_json& line);
 
  private:
-  std::filesystem::path path_;
-  int fd_ = -1;
+  formats::AppendFile file_;
 };
 
 }  // namespace plugtune::experiment

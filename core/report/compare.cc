@@ -18,12 +18,6 @@ namespace {
 using formats::grouped;
 using Json = nlohmann::ordered_json;
 
-double value_of(const train::Metrics& metrics, const std::string& name) {
-  const auto found = std::find_if(metrics.values.begin(), metrics.values.end(),
-                                  [&](const auto& value) { return value.first == name; });
-  return found == metrics.values.end() ? NAN : found->second;
-}
-
 /// Metrics of all runs in the order in which they first appear; the loss, which says least across methods, last.
 std::vector<std::string> metric_names_of(const std::vector<ComparedRun>& runs) {
   std::vector<std::string> names;
@@ -66,6 +60,12 @@ std::string plain(const Json& value) {
 }
 
 }  // namespace
+
+double value_of(const train::Metrics& metrics, const std::string& name) {
+  const auto found = std::find_if(metrics.values.begin(), metrics.values.end(),
+                                  [&](const auto& value) { return value.first == name; });
+  return found == metrics.values.end() ? NAN : found->second;
+}
 
 std::string strategies_text(const RunReport& report) {
   std::vector<std::string> names;

@@ -29,7 +29,8 @@ std::string compare_markdown(const std::vector<ComparedRun>& runs);
 /// The same columns with names fit for a program and full precision.
 std::string compare_csv(const std::vector<ComparedRun>& runs);
 std::string compare_json(const std::vector<ComparedRun>& runs);
-/// One page without other files: the table, the course of each run, and the tables of its strategies as heat maps.
+/// One page without other files: the table; what the runs are worth against parameters, time and examples; the course of each;
+/// the tables of its strategies as heat maps.
 std::string compare_html(const std::vector<ComparedRun>& runs);
 
 }  // namespace plugtune::report

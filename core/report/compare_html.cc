@@ -3,156 +3,139 @@
 
 #include <algorithm>
 #include <cmath>
+#include <filesystem>
+#include <map>
 
+#include "formats/wording.h"
+#include "report/chart.h"
 #include "report/compare_rows.h"
+#include "report/page.h"
+#include "report/pareto.h"
 
 namespace plugtune::report {
 
 namespace {
 
-constexpr double kWidth = 640, kHeight = 240, kMargin = 44;
-// Distinguishable also to the colour-blind (Okabe and Ito).
-constexpr const char* kColours[] = {"#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#000000"};
+using formats::grouped;
+using Runs = std::vector<ComparedRun>;
 
-constexpr const char* kHead = R"(<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>plugtune compare</title><style>
-body { font: 14px/1.5 system-ui, sans-serif; margin: 2em; color: #222 }
-table { border-collapse: collapse; margin: 1em 0 }
-td, th { padding: .25em .7em; border-bottom: 1px solid #ddd; text-align: left; white-space: nowrap }
-td.n, th.n { text-align: right; font-variant-numeric: tabular-nums } svg { display: block } .key { margin-right: 1.5em }
-</style></head><body>
-)";
+constexpr size_t kLongestLabel = 24;  // columns
 
-std::string escaped(const std::string& text) {
-  std::string out;
-  for (const char c : text) {
-    switch (c) {
-      case '&':
-        out += "&amp;";
-        break;
-      case '<':
-        out += "&lt;";
-        break;
-      case '>':
-        out += "&gt;";
-        break;
-      case '"':
-        out += "&quot;";
-        break;
-      default:
-        out += c;
-    }
-  }
-  return out;
-}
-
-std::string html_table(const TextTable& table) {
-  std::string out = "<table><tr>";
-  const auto cell = [&](const char* tag, size_t column, const std::string& text) {
-    out += fmt::format("<{0}{1}>{2}</{0}>", tag, table.columns()[column].right_aligned ? " class=\"n\"" : "",
-                       escaped(text));
-  };
-  for (size_t i = 0; i < table.columns().size(); ++i)
-    cell("th", i, table.columns()[i].header);
-  for (const auto& row : table.rows()) {
-    out += "</tr>\n<tr>";
-    for (size_t i = 0; i < row.size(); ++i)
-      cell("td", i, row[i]);
-  }
-  return out + "</tr></table>\n";
-}
-
-/// One run's value over the epochs.
-struct Curve {
-  std::string run;
-  std::vector<std::pair<double, double>> points;  // epoch, value
-};
-
-std::string chart(const std::string& title, const std::vector<Curve>& curves) {
-  double last = 0, low = INFINITY, high = -INFINITY;
-  for (const Curve& curve : curves) {
-    for (const auto& [epoch, value] : curve.points)
-      last = std::max(last, epoch), low = std::min(low, value), high = std::max(high, value);
-  }
-  if (!std::isfinite(low) || last <= 0) return "";
-  if (high == low) high = low + 1;
-  const auto x = [&](double epoch) { return kMargin + epoch / last * (kWidth - 2 * kMargin); };
-  const auto y = [&](double value) {
-    return kHeight - kMargin / 2 - (value - low) / (high - low) * (kHeight - kMargin);
-  };
-  std::string out =
-      fmt::format("<h3>{}</h3>\n<svg width=\"{}\" height=\"{}\" role=\"img\">\n", escaped(title), kWidth, kHeight);
-  for (const double value : {low, high}) {
-    out += fmt::format(
-        "<line x1=\"{0}\" x2=\"{1}\" y1=\"{2:.1f}\" y2=\"{2:.1f}\" stroke=\"#ddd\"/><text x=\"0\" y=\"{2:.1f}\" "
-        "font-size=\"11\">{3}</text>\n",
-        kMargin, kWidth - kMargin, y(value), metric_text(value));
-  }
-  out += fmt::format("<text x=\"{:.1f}\" y=\"{}\" font-size=\"11\">epoch {}</text>\n", kWidth - kMargin - 30,
-                     kHeight - 4, epoch_text(last));
-  std::string keys;
-  for (size_t i = 0; i < curves.size(); ++i) {
-    const char* colour = kColours[i % std::size(kColours)];
-    std::string path;
-    for (const auto& [epoch, value] : curves[i].points)
-      path += fmt::format("{}{:.1f} {:.1f}", path.empty() ? "M" : " L", x(epoch), y(value));
-    out += fmt::format("<path d=\"{}\" fill=\"none\" stroke=\"{}\" stroke-width=\"2\"/>\n", path, colour);
-    for (const auto& [epoch, value] : curves[i].points)
-      out += fmt::format("<circle cx=\"{:.1f}\" cy=\"{:.1f}\" r=\"3\" fill=\"{}\"><title>{}: {}</title></circle>\n",
-                         x(epoch), y(value), colour, escaped(curves[i].run), metric_text(value));
-    keys += fmt::format("<span class=\"key\" style=\"color:{}\">&#9632; {}</span>", colour, escaped(curves[i].run));
-  }
-  return out + "</svg>\n<p>" + keys + "</p>\n";
-}
-
-std::vector<Curve> curves_of(const std::vector<ComparedRun>& runs, const std::string& metric) {
-  std::vector<Curve> curves;
+/// The metrics by which the runs chose their best evaluations.
+std::vector<std::string> deciding_metrics(const Runs& runs) {
+  std::vector<std::string> metrics;
   for (const ComparedRun& run : runs) {
-    Curve curve{run.path, {}};
-    for (const train::EvalReport& epoch : run.report.result.epochs) {
-      for (const auto& [name, value] : epoch.eval.values) {
-        if (name == metric && std::isfinite(value)) curve.points.emplace_back(epoch.epoch, value);
-      }
-    }
-    if (!curve.points.empty()) curves.push_back(std::move(curve));
+    if (std::ranges::find(metrics, run.report.metric) == metrics.end()) metrics.push_back(run.report.metric);
   }
-  return curves;
+  return metrics;
 }
 
-/// Dark where the value is large: attention weights, say.
-std::string heat_map(const ReportTable& table) {
-  const Tensor values = table.values.to(torch::kFloat64).contiguous();
-  if (values.numel() == 0) return "";
-  const double low = std::min(0.0, values.min().item<double>()), high = values.max().item<double>();
-  std::string out = fmt::format("<h4>{}</h4>\n<table><tr><th></th>", escaped(table.title));
-  for (const std::string& column : table.columns)
-    out += fmt::format("<th class=\"n\">{}</th>", escaped(column));
-  for (size_t r = 0; r < table.rows.size(); ++r) {
-    out += fmt::format("</tr>\n<tr><th>{}</th>", escaped(table.rows[r]));
-    for (size_t c = 0; c < table.columns.size(); ++c) {
-      const double value = values[static_cast<int64_t>(r)][static_cast<int64_t>(c)].item<double>();
-      const double depth = std::isfinite(value) && high > low ? (value - low) / (high - low) : 0;
-      out += fmt::format("<td class=\"n\" style=\"background:rgba(0,114,178,{:.2f})\">{}</td>", 0.7 * depth,
-                         metric_text(value));
+/// The last part of a run's path, which may end with a slash.
+std::string short_name(const ComparedRun& run) {
+  std::filesystem::path path(run.path);
+  if (path.filename().empty()) path = path.parent_path();
+  std::string name = path.filename().string();
+  if (display_width(name) <= kLongestLabel) return name;
+  size_t end = kLongestLabel - 1;
+  while (end > 0 && (static_cast<unsigned char>(name[end]) & 0xC0) == 0x80)
+    --end;
+  return name.substr(0, end) + "…";
+}
+
+std::string course(const Runs& runs, const std::string& metric) {
+  Chart chart{metric + " by epoch", {"epoch"}, {metric}, {}};
+  for (size_t i = 0; i < runs.size(); ++i) {
+    ChartSeries series{runs[i].path, {}, ChartSeries::Look::kLineAndDots, i};
+    for (const train::EvalReport& epoch : runs[i].report.result.epochs) {
+      const double value = value_of(epoch.eval, metric);
+      const bool is_best = &epoch == runs[i].report.best() && metric == runs[i].report.metric;
+      series.points.push_back({epoch.epoch, value,
+                               fmt::format("{}: {} {:.6g} after epoch {}{}", runs[i].path, metric, value,
+                                           epoch_text(epoch.epoch), is_best ? ", its best" : ""),
+                               "", is_best});
     }
+    if (!series.points.empty()) chart.series.push_back(std::move(series));
   }
-  return out + "</tr></table>\n";
+  return draw(chart);
+}
+
+/// What the runs' kept deltas are worth against what they cost.
+std::string pareto(const Runs& runs, const std::string& metric, const ChartAxis& cost, const std::string& title,
+                   double (*cost_of)(const RunReport&)) {
+  std::vector<ParetoPoint> points;
+  for (const ComparedRun& run : runs) {
+    const double value = value_of(run.report.final_metrics(), metric), price = cost_of(run.report);
+    if (!std::isfinite(value)) continue;
+    points.push_back(
+        {short_name(run),
+         fmt::format("{} ({}): {} {:.6g} on {}; {} parameters train, {} of training", run.path,
+                     strategies_text(run.report), metric, value, run.report.final_split(),
+                     grouped(run.report.trainable_parameters), duration_text(run.report.result.train_seconds)),
+         price, value});
+  }
+  if (points.size() < 2) return "";
+  return draw(pareto_chart(title, cost, {metric}, points, /*lower_is_better=*/train::is_better(metric, 0, 1)));
+}
+
+/// Values by how many examples trained, a curve for each set of strategies; "" when all runs had as many.
+std::string sizes(const Runs& runs, const std::string& metric) {
+  std::map<int64_t, int> all_sizes;
+  std::vector<std::string> names;
+  std::map<std::string, std::map<int64_t, std::vector<double>>> values;
+  for (const ComparedRun& run : runs) {
+    const double value = value_of(run.report.final_metrics(), metric);
+    if (!std::isfinite(value) || run.report.data.train_examples <= 0) continue;
+    const std::string name = strategies_text(run.report);
+    if (std::ranges::find(names, name) == names.end()) names.push_back(name);
+    values[name][run.report.data.train_examples].push_back(value);
+    ++all_sizes[run.report.data.train_examples];
+  }
+  if (all_sizes.size() < 2) return "";
+  Chart chart{metric + " by training examples",
+              {"training examples", axis_text, /*is_log=*/true},
+              {metric},
+              {},
+              "Where several runs share strategies and size, their mean."};
+  for (size_t i = 0; i < names.size(); ++i) {
+    ChartSeries series{names[i], {}, ChartSeries::Look::kLineAndDots, i};
+    for (const auto& [size, seen] : values[names[i]]) {
+      double sum = 0;
+      for (const double value : seen)
+        sum += value;
+      const double mean = sum / static_cast<double>(seen.size());
+      series.points.push_back({static_cast<double>(size), mean,
+                               fmt::format("{}, {} examples: {} {:.6g}{}", names[i], grouped(size), metric, mean,
+                                           seen.size() > 1 ? fmt::format(", mean of {} runs", seen.size()) : "")});
+    }
+    chart.series.push_back(std::move(series));
+  }
+  return draw(chart);
+}
+
+std::string pictures(const Runs& runs, const std::string& metric) {
+  const ChartAxis parameters{"trainable parameters", axis_text, /*is_log=*/true},
+      seconds{"training time", duration_text, /*is_log=*/true};
+  return pareto(runs, metric, parameters, metric + " by trainable parameters",
+                [](const RunReport& report) { return static_cast<double>(report.trainable_parameters); }) +
+         pareto(runs, metric, seconds, metric + " by training time",
+                [](const RunReport& report) { return report.result.train_seconds; }) +
+         sizes(runs, metric);
 }
 
 }  // namespace
 
-std::string compare_html(const std::vector<ComparedRun>& runs) {
-  std::string out = kHead;
-  out.append("<h1>plugtune compare</h1>\n").append(html_table(compare_rows(runs)));
-  std::vector<std::string> metrics;
-  for (const ComparedRun& run : runs) {
-    if (std::find(metrics.begin(), metrics.end(), run.report.metric) == metrics.end())
-      metrics.push_back(run.report.metric);
+std::string compare_html(const Runs& runs) {
+  std::string out = page_begin("plugtune compare");
+  out += html_table(compare_rows(runs));
+  const std::vector<std::string> metrics = deciding_metrics(runs);
+  std::string costs, courses;
+  for (const std::string& metric : metrics) {
+    costs += pictures(runs, metric);
+    courses += course(runs, metric);
   }
-  for (const std::string& metric : metrics)
-    out += chart(metric + " by epoch", curves_of(runs, metric));
-  if (std::find(metrics.begin(), metrics.end(), "loss") == metrics.end())
-    out += chart("loss by epoch", curves_of(runs, "loss"));
+  if (std::ranges::find(metrics, "loss") == metrics.end()) courses += course(runs, "loss");
+  if (!costs.empty()) out += "<h2>What it is worth</h2>\n" + figure_row(costs);
+  if (!courses.empty()) out += "<h2>How they got there</h2>\n" + figure_row(courses);
   for (const ComparedRun& run : runs) {
     for (const auto& strategy : run.report.strategies) {
       if (!strategy.tables.empty()) out += fmt::format("<h3>{}: {}</h3>\n", escaped(run.path), escaped(strategy.name));
@@ -160,7 +143,7 @@ std::string compare_html(const std::vector<ComparedRun>& runs) {
         out += heat_map(table);
     }
   }
-  return out + "</body></html>\n";
+  return out + page_end();
 }
 
 }  // namespace plugtune::report

@@ -127,6 +127,8 @@ RunReport read_fields(const JsonObject& object) {
   if (object.has("test")) {
     const JsonObject test = object.object("test");
     report.test = RunReport::Test{train::metrics_from_json(test.object("metrics").json()), test.number("seconds")};
+    if (test.has("answers")) report.test->answers = answers_from_json(test.object("answers"));
+    if (test.has("mistakes")) report.test->mistakes = mistakes_from_json(test.array("mistakes"), object.file());
   }
   report.startup_seconds = seconds.number("startup");
   report.total_seconds = seconds.number("total");
@@ -202,8 +204,11 @@ Json to_json(const RunReport& report) {
       {"tokens", report.result.tokens},
       {"stopped_early", report.result.stopped_early},
   };
-  if (report.test)
+  if (report.test) {
     json["test"] = {{"metrics", train::metrics_json(report.test->metrics)}, {"seconds", report.test->seconds}};
+    if (report.test->answers) json["test"]["answers"] = answers_json(*report.test->answers);
+    if (!report.test->mistakes.empty()) json["test"]["mistakes"] = mistakes_json(report.test->mistakes);
+  }
   json["seconds"] = {{"startup", report.startup_seconds},
                      {"train", report.result.train_seconds},
                      {"eval", report.result.eval_seconds},

@@ -10,6 +10,8 @@
 
 #include "plugtune/capability.h"
 #include "plugtune/config.h"
+#include "report/answers.h"
+#include "report/mistakes.h"
 #include "train/listener.h"
 
 namespace plugtune::report {
@@ -61,6 +63,8 @@ struct RunReport {
   struct Test {
     train::Metrics metrics;
     double seconds = 0;
+    std::optional<Answers> answers{};  ///< example by example, for comparing runs; absent of masked LM
+    std::vector<Mistake> mistakes{};   ///< the most confident ones
   };
   std::optional<Test> test;
 

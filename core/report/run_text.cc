@@ -5,6 +5,7 @@
 
 #include "formats/wording.h"
 #include "plugtune/error.h"
+#include "report/compare_rows.h"
 #include "report/text_table.h"
 
 namespace plugtune::report {
@@ -66,23 +67,6 @@ std::string trainable_table(const RunSetup& setup) {
   return table.terminal();
 }
 
-std::string epochs_table(const RunReport& report) {
-  std::vector<TextTable::Column> columns = {{"epoch", true}, {"train loss", true}};
-  for (const auto& [name, value] : report.result.epochs.front().eval.values)
-    columns.push_back({name, true});
-  columns.insert(columns.end(), {{"time", true}, {""}});
-  TextTable table(columns);
-  for (const train::EvalReport& epoch : report.result.epochs) {
-    std::vector<std::string> row = {epoch_text(epoch.epoch), metric_text(epoch.train_loss)};
-    for (const auto& [name, value] : epoch.eval.values)
-      row.push_back(metric_text(value));
-    row.push_back(duration_text(epoch.seconds));
-    row.push_back(&epoch == report.best() ? "best" : "");
-    table.add(std::move(row));
-  }
-  return table.terminal();
-}
-
 std::string metrics_text(const train::Metrics& metrics) {
   std::vector<std::string> parts;
   for (const auto& [name, value] : metrics.values)
@@ -103,12 +87,29 @@ std::string setup_text(const RunSetup& setup) {
   return out + "\n" + trainable_table(setup) + "\n";
 }
 
+TextTable evaluations_table(const RunReport& report) {
+  std::vector<TextTable::Column> columns = {{"epoch", true}, {"train loss", true}};
+  for (const auto& [name, value] : report.result.epochs.front().eval.values)
+    columns.push_back({name, true});
+  columns.insert(columns.end(), {{"time", true}, {""}});
+  TextTable table(columns);
+  for (const train::EvalReport& epoch : report.result.epochs) {
+    std::vector<std::string> row = {epoch_text(epoch.epoch), metric_text(epoch.train_loss)};
+    for (const auto& [name, value] : report.result.epochs.front().eval.values)
+      row.push_back(metric_text(value_of(epoch.eval, name)));
+    row.push_back(duration_text(epoch.seconds));
+    row.push_back(&epoch == report.best() ? "best" : "");
+    table.add(std::move(row));
+  }
+  return table;
+}
+
 std::string summary_text(const RunReport& report, const std::string& run) {
   std::string out = "\n";
   if (!report.result.epochs.empty()) {
     if (report.data.eval_split != "none" && !report.data.eval_split.empty())
       out += fmt::format("evaluated on the {} split:\n", report.data.eval_split);
-    out += epochs_table(report);
+    out += evaluations_table(report).terminal();
   }
   if (const train::EvalReport* best = report.best()) {
     out += fmt::format("best: {} {} at epoch {}; the {} delta is kept\n", report.metric,

@@ -8,6 +8,7 @@
 #include "plugtune/dataset.h"
 #include "plugtune/model.h"
 #include "report/run_report.h"
+#include "report/text_table.h"
 
 namespace plugtune::report {
 
@@ -48,6 +49,9 @@ struct RunSetup {
 
 /// Lines with a newline each.
 std::string setup_text(const RunSetup& setup);
+
+/// A row for each evaluation. There is one at least.
+TextTable evaluations_table(const RunReport& report);
 
 /// @param run  its directory
 std::string summary_text(const RunReport& report, const std::string& run);

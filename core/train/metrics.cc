@@ -28,32 +28,14 @@ double mean_of(const std::vector<Counts>& counts, double (Counts::*value)() cons
 
 Metrics classification(const Tensor& logits, const Tensor& targets, double loss) {
   const Tensor predicted = logits.argmax(1).contiguous(), expected = targets.contiguous();
-  const int64_t labels = logits.size(1), examples = logits.size(0);
-  Metrics metrics;
-  metrics.confusion.assign(static_cast<size_t>(labels), std::vector<int64_t>(static_cast<size_t>(labels)));
-  double correct = 0;
-  std::vector<Counts> counts(static_cast<size_t>(labels));
-  for (int64_t i = 0; i < examples; ++i) {
+  const auto labels = static_cast<size_t>(logits.size(1));
+  std::vector<std::vector<int64_t>> confusion(labels, std::vector<int64_t>(labels));
+  for (int64_t i = 0; i < logits.size(0); ++i) {
     const auto truth = static_cast<size_t>(expected.data_ptr<int64_t>()[i]),
                guess = static_cast<size_t>(predicted.data_ptr<int64_t>()[i]);
-    ++metrics.confusion[truth][guess];
-    if (truth == guess) {
-      ++correct;
-      ++counts[truth].true_positive;
-    } else {
-      ++counts[guess].false_positive;
-      ++counts[truth].false_negative;
-    }
+    ++confusion[truth][guess];
   }
-  const bool binary = labels == 2;
-  const auto value = [&](double (Counts::*of)() const) { return binary ? (counts[1].*of)() : mean_of(counts, of); };
-  metrics.values = {{"loss", loss},
-                    {"accuracy", quotient(correct, static_cast<double>(examples))},
-                    {"precision", value(&Counts::precision)},
-                    {"recall", value(&Counts::recall)},
-                    {"f1", value(&Counts::f1)},
-                    {"macro_f1", mean_of(counts, &Counts::f1)}};
-  return metrics;
+  return confusion_metrics(std::move(confusion), loss);
 }
 
 Metrics multi_label(const Tensor& logits, const Tensor& targets, double loss) {
@@ -111,6 +93,40 @@ Metrics regression(const Tensor& logits, const Tensor& targets, double loss) {
 }
 
 }  // namespace
+
+bool is_better(const std::string& metric, double value, double than) {
+  const bool downwards = metric.ends_with("loss") || metric == "mse" || metric == "mae" || metric == "perplexity";
+  return downwards ? value < than : value > than;
+}
+
+Metrics confusion_metrics(std::vector<std::vector<int64_t>> confusion, double loss) {
+  double correct = 0, examples = 0;
+  std::vector<Counts> counts(confusion.size());
+  for (size_t truth = 0; truth < confusion.size(); ++truth) {
+    for (size_t guess = 0; guess < confusion.size(); ++guess) {
+      const auto number = static_cast<double>(confusion[truth][guess]);
+      examples += number;
+      if (truth == guess) {
+        correct += number;
+        counts[truth].true_positive += number;
+      } else {
+        counts[guess].false_positive += number;
+        counts[truth].false_negative += number;
+      }
+    }
+  }
+  const bool binary = confusion.size() == 2;
+  const auto value = [&](double (Counts::*of)() const) { return binary ? (counts[1].*of)() : mean_of(counts, of); };
+  Metrics metrics;
+  metrics.confusion = std::move(confusion);
+  metrics.values = {{"loss", loss},
+                    {"accuracy", quotient(correct, examples)},
+                    {"precision", value(&Counts::precision)},
+                    {"recall", value(&Counts::recall)},
+                    {"f1", value(&Counts::f1)},
+                    {"macro_f1", mean_of(counts, &Counts::f1)}};
+  return metrics;
+}
 
 double Metrics::at(const std::string& name) const {
   std::vector<std::string> names;

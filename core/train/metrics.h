@@ -25,6 +25,12 @@ Metrics language_metrics(double loss, int64_t correct, int64_t tokens);
 /// The same of a pretraining with next sentences: their loss is in "loss", "masked_lm_loss" and "next_sentence_loss" tell them apart.
 Metrics with_next_sentence(const Metrics& language, double loss, int64_t correct, int64_t sequences);
 
+/// Whether a value of the metric is better than another: losses, errors and perplexity count downwards.
+bool is_better(const std::string& metric, double value, double than);
+
+/// The metrics of compute_metrics() of a classification whose counts are known. @param confusion  [true label][predicted label]
+Metrics confusion_metrics(std::vector<std::vector<int64_t>> confusion, double loss);
+
 /// Names of the metrics of a task, "loss" first.
 std::vector<std::string> metric_names(TaskKind kind, bool next_sentence = false);
 

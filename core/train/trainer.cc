@@ -13,7 +13,6 @@
 #include "plugtune/error.h"
 #include "train/delta.h"
 #include "train/diagnose.h"
-#include "train/evaluator.h"
 #include "train/interrupt.h"
 #include "train/memory_budget.h"
 #include "train/profiler.h"
@@ -27,11 +26,6 @@ double now() { return std::chrono::duration<double>(std::chrono::steady_clock::n
 int64_t count_steps(const TrainSettings& settings, int64_t steps_per_epoch) {
   if (settings.steps > 0) return settings.steps;
   return std::max<int64_t>(1, std::llround(settings.epochs * static_cast<double>(steps_per_epoch)));
-}
-
-bool is_better(const std::string& metric, double value, double than) {
-  const bool downwards = metric.ends_with("loss") || metric == "mse" || metric == "mae" || metric == "perplexity";
-  return downwards ? value < than : value > than;
 }
 
 data::BatchSettings batch_settings(const TrainJob& job) {
@@ -266,9 +260,9 @@ void Trainer::evaluate() {
   EvalReport report;
   report.step = progress_.step;
   report.epoch = epochs_done();
-  report.eval = job_.methods.guard("forward()", [&] {
-    return train::evaluate(job_.model, *job_.evaluation, job_.eval.batch_tokens, evaluation_features_);
-  });
+  last_predictions_ = job_.methods.guard(
+      "forward()", [&] { return predict(job_.model, *job_.evaluation, job_.eval.batch_tokens, evaluation_features_); });
+  report.eval = metrics_of(job_.model.options().task, *last_predictions_);
   report.train_loss =
       progress_.since_evaluation.loss / static_cast<double>(std::max<int64_t>(1, progress_.since_evaluation.steps));
   report.seconds = progress_.seconds_since_evaluation;

@@ -2,6 +2,7 @@
 // trainer.h - fine-tuning: the order of everything that happens in a step.
 
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -9,6 +10,7 @@
 #include "data/encode.h"
 #include "model/bert.h"
 #include "train/checkpoint.h"
+#include "train/evaluator.h"
 #include "train/flat_optimizer.h"
 #include "train/listener.h"
 #include "train/methods.h"
@@ -49,6 +51,8 @@ class Trainer {
   /// share memory with the model: clone what is to outlast the next step.
   NamedTensors delta() const;
   int64_t total_steps() const noexcept { return total_steps_; }
+  /// The answers of the newest evaluation; none when a resumed run did no evaluation of its own.
+  const std::optional<Predictions>& last_predictions() const noexcept { return last_predictions_; }
   /// What each step trains on.
   const data::BatchPlan& plan() const noexcept { return plan_; }
 
@@ -90,6 +94,7 @@ class Trainer {
   Tensor features_,
       evaluation_features_;  // what the head reads of each example; undefined: the encoder is computed anew
   Progress progress_;
+  std::optional<Predictions> last_predictions_;
   int64_t kept_step_ = -1;  // the step whose values were kept as the best; -1: the newest are
   double log_clock_ = 0;    // seconds at the last log line
   int64_t log_tokens_ = 0;  // tokens then
