@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # peers.sh: Python environments with the libraries that plugtune is compared with: hf (transformers, peft, loralib,
-# tokenizers), adapters (which pins an older transformers) and onnx (ONNX Runtime). Needed only to regenerate tests/golden and
-# to time peers.
+# tokenizers), adapters (which pins an older transformers), onnx (ONNX Runtime) and tensorboard. Needed only to regenerate
+# tests/golden, to time peers, and to read event files with TensorBoard itself.
 #
 #   scripts/peers.sh            hf and adapters, into ${PLUGTUNE_CACHE:-~/.cache/plugtune}/peers/{hf,adapters}
 #   scripts/peers.sh onnx       one of them
@@ -22,7 +22,7 @@ fail() { printf 'peers: %s\n' "$*" >&2; exit 1; }
 
 make_environment() {
   local name=$1 directory=$peers/$1 requirements=$repository/tests/golden/requirements-$1.txt
-  [ -f "$requirements" ] || fail "unknown environment '$name'; environments: hf, adapters, onnx"
+  [ -f "$requirements" ] || fail "unknown environment '$name'; environments: hf, adapters, onnx, tensorboard"
   if cmp -s "$requirements" "$directory/installed.txt"; then
     say "$name is ready in $directory"
     return
