@@ -15,7 +15,8 @@ namespace plugtune::report {
 namespace {
 
 // A picture's own units: about those of the screen where it stands in a column of a desk's page.
-constexpr double kWidth = 480, kHeight = 280, kLeft = 54, kRight = 14, kTop = 12, kBottom = 42, kTextHeight = 14;
+constexpr double kWidth = 480, kHeight = 280, kLeft = 60, kRight = 16, kTop = 12, kBottom = 48, kTextHeight = 16,
+                 kColumn = 7.8;
 
 /// A part of the picture that is taken.
 struct Box {
@@ -31,7 +32,9 @@ class Picture {
   explicit Picture(const Chart& chart) : chart_(chart), x_(chart.x.is_log), y_(chart.y.is_log) {
     for (const ChartSeries& series : chart.series) {
       for (const ChartPoint& point : series.points) {
-        if (shows(point)) x_.include(point.x), y_.include(point.y);
+        if (!shows(point)) continue;
+        x_.include(point.x), y_.include(point.y);
+        if (has_interval(point)) y_.include(point.low), y_.include(point.high);
       }
     }
     if (empty()) return;
@@ -62,6 +65,7 @@ class Picture {
   using Look = ChartSeries::Look;
 
   bool shows(const ChartPoint& point) const { return x_.shows(point.x) && y_.shows(point.y); }
+  bool has_interval(const ChartPoint& point) const { return y_.shows(point.low) && y_.shows(point.high); }
   double x(double value) const { return kLeft + x_.place(value) * (kWidth - kLeft - kRight); }
   double y(double value) const { return kHeight - kBottom - y_.place(value) * (kHeight - kBottom - kTop); }
 
@@ -69,7 +73,7 @@ class Picture {
     for (const double value : y_.ticks(5)) {
       out_ += fmt::format("<line class=\"grid\" x1=\"{0}\" x2=\"{1}\" y1=\"{2:.1f}\" y2=\"{2:.1f}\"/>", kLeft,
                           kWidth - kRight, y(value));
-      out_ += fmt::format("<text x=\"{}\" y=\"{:.1f}\" text-anchor=\"end\">{}</text>\n", kLeft - 6, y(value) + 4,
+      out_ += fmt::format("<text x=\"{}\" y=\"{:.1f}\" text-anchor=\"end\">{}</text>\n", kLeft - 6, y(value) + 5,
                           escaped(chart_.y.text(value)));
     }
     out_ += fmt::format("<line class=\"grid\" x1=\"{0}\" x2=\"{1}\" y1=\"{2}\" y2=\"{2}\"/>\n", kLeft, kWidth - kRight,
@@ -77,12 +81,12 @@ class Picture {
     double free_from = 0;  // numbers of the axis must not run into each other
     for (const double value : x_.ticks(6)) {
       const std::string text = chart_.x.text(value);
-      const double half = 3.5 * static_cast<double>(display_width(text)), at = x(value);
+      const double half = kColumn / 2 * static_cast<double>(display_width(text)), at = x(value);
       if (at - half < free_from) continue;
       free_from = at + half + 6;
       out_ += fmt::format("<line class=\"grid\" x1=\"{0:.1f}\" x2=\"{0:.1f}\" y1=\"{1}\" y2=\"{2}\"/>", at,
                           kHeight - kBottom, kHeight - kBottom + 4);
-      out_ += fmt::format("<text x=\"{:.1f}\" y=\"{}\" text-anchor=\"{}\">{}</text>\n", at, kHeight - kBottom + 17,
+      out_ += fmt::format("<text x=\"{:.1f}\" y=\"{}\" text-anchor=\"{}\">{}</text>\n", at, kHeight - kBottom + 19,
                           at + half > kWidth ? "end" : "middle", escaped(text));
     }
     out_ += fmt::format("<text x=\"{:.1f}\" y=\"{}\" text-anchor=\"middle\">{}</text>\n", (kLeft + kWidth - kRight) / 2,
@@ -126,12 +130,21 @@ class Picture {
       if (!shows(point)) continue;
       const std::string at = fmt::format("cx=\"{:.1f}\" cy=\"{:.1f}\"", x(point.x), y(point.y));
       const size_t colour = series.colour % kColours;
+      if (has_interval(point)) interval(point, colour);
       if (point.is_marked) out_ += fmt::format("<circle class=\"ring k{}\" {} r=\"8\"/>", colour, at);
       out_ += fmt::format("<circle class=\"{} k{}\" {} r=\"4\"><title>{}</title></circle>\n",
                           series.look == Look::kLine ? "hover" : "dot", colour, at, escaped(title(series, point)));
       if (series.look == Look::kDots || point.is_marked)
         taken_.push_back({x(point.x) - 8, y(point.y) - 8, x(point.x) + 8, y(point.y) + 8});
     }
+  }
+
+  void interval(const ChartPoint& point, size_t colour) {
+    const double at = x(point.x), low = y(point.low), high = y(point.high);
+    out_ += fmt::format(
+        "<path class=\"line faint k{0}\" d=\"M{1:.1f} {3:.1f}L{1:.1f} {4:.1f}M{2:.1f} {3:.1f}h8M{2:.1f} {4:.1f}h8\"/>",
+        colour, at, at - 4, low, high);
+    taken_.push_back({at - 4, high, at + 4, low});
   }
 
   std::string title(const ChartSeries& series, const ChartPoint& point) const {
@@ -143,7 +156,7 @@ class Picture {
   void labels(const ChartSeries& series) {
     for (const ChartPoint& point : series.points) {
       if (point.label.empty() || !shows(point)) continue;
-      const double px = x(point.x), py = y(point.y), width = 6.8 * static_cast<double>(display_width(point.label));
+      const double px = x(point.x), py = y(point.y), width = kColumn * static_cast<double>(display_width(point.label));
       const std::array<std::pair<double, double>, 8> places = {{{px + 11, py - 7},
                                                                 {px - 11 - width, py - 7},
                                                                 {px - width / 2, py - 25},
@@ -157,7 +170,7 @@ class Picture {
         if (!box.is_inside() || std::ranges::any_of(taken_, [&](const Box& other) { return box.overlaps(other); }))
           continue;
         taken_.push_back(box);
-        out_ += fmt::format("<text class=\"label\" x=\"{:.1f}\" y=\"{:.1f}\">{}</text>\n", left, top + 11,
+        out_ += fmt::format("<text class=\"label\" x=\"{:.1f}\" y=\"{:.1f}\">{}</text>\n", left, top + 12,
                             escaped(point.label));
         break;
       }
@@ -177,7 +190,9 @@ std::string axis_text(double value) {
   if (size >= 1e9) return fmt::format("{:.3g}G", value / 1e9);
   if (size >= 1e6) return fmt::format("{:.4g}M", value / 1e6);
   if (size >= 1e4) return fmt::format("{:.4g}k", value / 1e3);
-  return fmt::format("{:.4g}", value);
+  std::string text = fmt::format("{:.4g}", value);
+  if (const size_t power = text.find("e-0"); power != std::string::npos) text.erase(power + 2, 1);  // "2e-5"
+  return text;
 }
 
 std::string draw(const Chart& chart) {

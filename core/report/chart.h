@@ -1,6 +1,7 @@
 #pragma once
 // chart.h - curves and points as SVG inside a page: axes with round numbers, labels that keep out of each other's way.
 
+#include <cmath>
 #include <cstddef>
 #include <functional>
 #include <string>
@@ -14,9 +15,10 @@ inline constexpr size_t kColours = 7;
 /// One point of a picture.
 struct ChartPoint {
   double x = 0, y = 0;
-  std::string title{};     ///< shown when a pointer rests on it: the exact values
-  std::string label{};     ///< written beside it, if there is room
-  bool is_marked = false;  ///< a ring around it
+  std::string title{};           ///< shown when a pointer rests on it: the exact values
+  std::string label{};           ///< written beside it, if there is room
+  bool is_marked = false;        ///< a ring around it
+  double low = NAN, high = NAN;  ///< its interval, where there is one: a line up and down
 };
 
 /// Points of one colour.
@@ -35,7 +37,7 @@ struct ChartSeries {
 
 /// How a number is written at an axis.
 using NumberText = std::function<std::string(double)>;
-/// "0.25", "1e-05", "12k", "1.5M".
+/// "0.25", "2e-5", "12k", "1.5M".
 std::string axis_text(double value);
 
 struct ChartAxis {

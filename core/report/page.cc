@@ -37,9 +37,9 @@ h3 { font-size: 1rem; margin: .9rem 0 .3rem } h4 { font-size: .95rem; margin: .9
 td, th { padding: .25rem .7rem; border-bottom: 1px solid var(--line); text-align: left; white-space: nowrap; overflow-wrap: normal }
 th { font-weight: 600 } td.n, th.n { text-align: right; font-variant-numeric: tabular-nums } th.v, td.v { white-space: normal }
 .facts td { white-space: normal; overflow-wrap: anywhere } .facts th { vertical-align: top }
-.row { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 330px), 1fr)); gap: .6rem 1.6rem } .row > * { min-width: 0 }
-figure { margin: 0; max-width: 560px } svg { display: block; width: 100%; height: auto } svg text { fill: var(--soft); font-size: 12px }
-svg .label { fill: var(--ink) } svg .grid { stroke: var(--line); stroke-width: 1 } svg .line { fill: none; stroke: var(--c); stroke-width: 2; stroke-linejoin: round }
+.row { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 400px), 1fr)); gap: .6rem 1.6rem } .row > * { min-width: 0 }
+figure { margin: 0; max-width: 560px } svg { display: block; width: 100%; height: auto } svg text { fill: var(--soft); font-size: 14px }
+svg .label { fill: var(--ink) } svg .grid { stroke: var(--line); stroke-width: 1 } svg .line { fill: none; stroke: var(--c); stroke-width: 2; stroke-linejoin: round; vector-effect: non-scaling-stroke }
 svg .faint { stroke-width: 1.4 } svg .dashed { stroke-dasharray: 5 4 } svg .dot { fill: var(--c) } svg .ring { fill: none; stroke: var(--c); stroke-width: 2 }
 svg .hover { fill: transparent } svg .hover:hover { fill: var(--c) }
 .key { display: inline-block; margin-right: 1rem; font-size: .87rem } .key i { display: inline-block; width: .7em; height: .7em; margin-right: .35em;

@@ -80,8 +80,8 @@ class Facts {
 
 std::string facts(const RunReport& report) {
   Facts facts;
-  facts.add("model", fmt::format("{}: {} parameters, fingerprint {}", report.model.path,
-                                 grouped(report.model.parameters), report.model.fingerprint));
+  facts.add("model", fmt::format("{}: {} parameters", report.model.path, grouped(report.model.parameters)));
+  facts.add("fingerprint", report.model.fingerprint);
   std::string data = report.data.plugin;
   if (report.data.train_examples > 0)
     data += fmt::format(": {} training examples, {} tokens an epoch", grouped(report.data.train_examples),
@@ -117,10 +117,11 @@ std::string quality(const RunReport& report) {
   }
   TextTable table(columns);
   table.add(row);
-  std::string counts;
-  if (const std::string confusion = confusion_table(report); !confusion.empty())
-    counts = figure_row("<div>\n<h3>true and predicted labels</h3>\n" + confusion +
-                        "</div>\n<div>\n<h3>each label</h3>\n" + labels_table(report) + "</div>\n");
+  const auto part = [](const std::string& title, const std::string& body) {
+    return body.empty() ? "" : fmt::format("<div>\n<h3>{}</h3>\n{}</div>\n", title, body);
+  };
+  const std::string counts =
+      figure_row(part("true and predicted labels", confusion_table(report)) + part("each label", labels_table(report)));
   return html_table(table) + counts + residuals(report);
 }
 
@@ -133,11 +134,25 @@ std::string strategy_tables(const RunReport& report) {
   return out;
 }
 
+/// How many answers of the test split are wrong; 0 where that is not known, or no answer is "wrong".
+int64_t wrong_answers(const RunReport& report) {
+  if (!report.test->answers || report.test->answers->labels == 0) return 0;
+  const Answers& answers = *report.test->answers;
+  int64_t wrong = 0;
+  for (size_t i = 0; i < answers.size(); ++i)
+    wrong += answers.truth[i] != answers.predicted[i];
+  return wrong;
+}
+
 std::string mistakes(const RunReport& report) {
   const std::string list = mistakes_list(report);
   if (list.empty()) return "";
-  return fmt::format("<p class=\"soft\">{} of the {} split, the most confident first.</p>\n",
-                     report.test->mistakes.size(), report.final_split()) +
+  const int64_t wrong = wrong_answers(report);
+  const std::string how_many = wrong > 0
+                                   ? fmt::format("{} of {} mistakes on", report.test->mistakes.size(), grouped(wrong))
+                                   : fmt::format("{} of", report.test->mistakes.size());
+  return fmt::format("<p class=\"soft\">{} the {} split, the {} first.</p>\n", how_many, report.final_split(),
+                     wrong > 0 ? "most confident" : "largest") +
          list;
 }
 

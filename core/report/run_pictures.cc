@@ -102,6 +102,28 @@ std::string most_mistaken(const RunReport& report, const Confusion& counts) {
 
 double quotient(double part, double whole) { return whole > 0 ? part / whole : 0; }
 
+/// Examples of one label: those of them that were found, those that were said to be of it, all.
+struct LabelCounts {
+  double found = 0, said = 0, examples = 0;
+};
+
+std::vector<LabelCounts> label_counts(const RunReport& report) {
+  std::vector<LabelCounts> counts;
+  const Confusion confusion = confusion_of(report);
+  for (size_t label = 0; label < confusion.size(); ++label) {
+    double said = 0;
+    for (const auto& row : confusion)
+      said += static_cast<double>(row[label]);
+    counts.push_back({static_cast<double>(confusion[label][label]), said, sum_of(confusion[label])});
+  }
+  for (const auto& [found, wrong, missed] :
+       report.final_metrics().label_counts) {  // of a multi-label task, which has no confusion
+    const auto hits = static_cast<double>(found);
+    counts.push_back({hits, hits + static_cast<double>(wrong), hits + static_cast<double>(missed)});
+  }
+  return counts;
+}
+
 /// The value below which a share of the sorted numbers lies.
 double quantile(const std::vector<double>& sorted, double share) {
   const double at = share * static_cast<double>(sorted.size() - 1);
@@ -171,19 +193,14 @@ std::string confusion_table(const RunReport& report) {
 }
 
 std::string labels_table(const RunReport& report) {
-  const Confusion counts = confusion_of(report);
-  if (counts.empty()) return "";
   TextTable table({{"label"}, {"precision", true}, {"recall", true}, {"F1", true}, {"examples", true}});
+  const std::vector<LabelCounts> counts = label_counts(report);
   for (size_t label = 0; label < counts.size(); ++label) {
-    const auto hits = static_cast<double>(counts[label][label]);
-    const double examples = sum_of(counts[label]);
-    double guesses = 0;
-    for (const auto& row : counts)
-      guesses += static_cast<double>(row[label]);
-    table.add({label_of(report, label), metric_text(quotient(hits, guesses)), metric_text(quotient(hits, examples)),
-               metric_text(quotient(2 * hits, guesses + examples)), fmt::format("{:.0f}", examples)});
+    const auto& [found, said, examples] = counts[label];
+    table.add({label_of(report, label), metric_text(quotient(found, said)), metric_text(quotient(found, examples)),
+               metric_text(quotient(2 * found, said + examples)), fmt::format("{:.0f}", examples)});
   }
-  return html_table(table);
+  return table.empty() ? "" : html_table(table);
 }
 
 std::string residuals(const RunReport& report) {

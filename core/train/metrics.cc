@@ -44,12 +44,13 @@ Metrics multi_label(const Tensor& logits, const Tensor& targets, double loss) {
   const auto per_label = [](const Tensor& hits) { return hits.sum(0).to(torch::kFloat64).contiguous(); };
   const Tensor tp = per_label(predicted & expected), fp = per_label(predicted & ~expected),
                fn = per_label(~predicted & expected);
+  Metrics metrics;
   std::vector<Counts> counts;
   for (int64_t i = 0; i < logits.size(1); ++i) {
     counts.push_back({tp[i].item<double>(), fp[i].item<double>(), fn[i].item<double>()});
+    metrics.label_counts.push_back({tp[i].item<int64_t>(), fp[i].item<int64_t>(), fn[i].item<int64_t>()});
   }
   const Counts all{tp.sum().item<double>(), fp.sum().item<double>(), fn.sum().item<double>()};
-  Metrics metrics;
   metrics.values = {{"loss", loss},           {"accuracy", exact}, {"precision", all.precision()},
                     {"recall", all.recall()}, {"f1", all.f1()},    {"macro_f1", mean_of(counts, &Counts::f1)}};
   return metrics;

@@ -1,6 +1,7 @@
 #pragma once
 // metrics.h - how good predictions are, as scikit-learn and scipy define it.
 
+#include <array>
 #include <string>
 #include <utility>
 #include <vector>
@@ -14,6 +15,8 @@ namespace plugtune::train {
 struct Metrics {
   std::vector<std::pair<std::string, double>> values;
   std::vector<std::vector<int64_t>> confusion;  ///< [true label][predicted label]; classification only
+  /// Of each label how often it was found, said wrongly, missed; multi-label only.
+  std::vector<std::array<int64_t, 3>> label_counts{};
 
   /// Throws Error that lists the names there are.
   double at(const std::string& name) const;

@@ -21,6 +21,7 @@ nlohmann::ordered_json metrics_json(const Metrics& metrics) {
   for (const auto& [name, value] : metrics.values)
     json[name] = number_json(value);
   if (!metrics.confusion.empty()) json["confusion"] = metrics.confusion;
+  if (!metrics.label_counts.empty()) json["label_counts"] = metrics.label_counts;
   return json;
 }
 
@@ -29,6 +30,8 @@ Metrics metrics_from_json(const nlohmann::ordered_json& json) {
   for (const auto& [name, value] : json.items()) {
     if (name == "confusion") {
       metrics.confusion = value.get<std::vector<std::vector<int64_t>>>();
+    } else if (name == "label_counts") {
+      metrics.label_counts = value.get<std::vector<std::array<int64_t, 3>>>();
     } else {
       metrics.values.emplace_back(name, number_from(value));
     }

@@ -61,7 +61,25 @@ TEST(Compare, ThePageHoldsTableCoursesAndHeatMapsAndEscapesNames) {
   EXPECT_NE(page.find("<h3>accuracy by epoch</h3>"), std::string::npos);
   EXPECT_NE(page.find("<h3>loss by epoch</h3>"), std::string::npos);
   EXPECT_NE(page.find("<h4>&lt;weights&gt;</h4>"), std::string::npos);
-  EXPECT_EQ(page.find("http"), std::string::npos) << "the page must not need other files";
+  for (const char* part : {"://", " src=", " href=", "url(", "<script"})
+    EXPECT_EQ(page.find(part), std::string::npos) << "the page must not need other files";
+}
+
+TEST(Compare, ThePageSetsQualityAgainstCost) {
+  std::vector<ComparedRun> runs = two_runs();
+  runs[1].report.result.train_seconds = 100;
+  const std::string page = compare_html(runs);
+  EXPECT_NE(page.find("<h3>accuracy by trainable parameters</h3>"), std::string::npos);
+  EXPECT_NE(page.find("<h3>accuracy by training time</h3>"), std::string::npos);
+  EXPECT_NE(
+      page.find("runs/둘째 (one + two): accuracy 0.75 on validation; 1,234,567 parameters train, 1:40 of training"),
+      std::string::npos);
+  EXPECT_EQ(page.find("by training examples"), std::string::npos) << "both have as many";
+  runs[1].report.data.train_examples = 800;
+  runs.push_back(runs[0]);
+  runs[2].report.test->metrics.values[1].second = 0.775;
+  EXPECT_NE(compare_html(runs).find("method, 1,600 examples: accuracy 0.75, mean of 2 runs"), std::string::npos);
+  EXPECT_EQ(compare_html({runs[0]}).find("by training time"), std::string::npos) << "one run beats nothing";
 }
 
 TEST(Compare, RunsThatCannotBeReadAreNamedAndTheOthersCompared) {

@@ -65,6 +65,13 @@ TEST(Metrics, EqualScikitLearnAndScipy) {
   }
 }
 
+TEST(Metrics, OfSeveralLabelsAtATimeEachIsCounted) {
+  const Tensor logits = torch::tensor({{1.F, -1.F}, {1.F, 1.F}, {-1.F, -1.F}}),
+               targets = torch::tensor({{1.F, 1.F}, {0.F, 1.F}, {0.F, 0.F}});
+  const Metrics metrics = compute_metrics(TaskKind::kMultiLabel, logits, targets, 0);
+  EXPECT_EQ(metrics.label_counts, (std::vector<std::array<int64_t, 3>>{{1, 1, 0}, {1, 0, 1}}));
+}
+
 TEST(Metrics, AnUnknownNameIsAnsweredWithTheNamesThereAre) {
   const Metrics metrics =
       compute_metrics(TaskKind::kClassification, torch::ones({1, 2}), torch::zeros({1}, torch::kInt64), 0);
