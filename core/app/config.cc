@@ -2,33 +2,18 @@
 #include <iostream>
 
 #include "app/command_line.h"
+#include "app/data_check.h"
 #include "app/taken_runs.h"
-#include "data/encode.h"
 #include "experiment/delta_info.h"
 #include "experiment/experiment.h"
-#include "experiment/settle.h"
 #include "experiment/toml.h"
 #include "plugin/loader.h"
-#include "train/metrics.h"
 
 namespace plugtune::app {
 
 namespace {
 
 using experiment::Experiment;
-
-/// Makes the data set and lets it decide what the experiment leaves to it.  -> its settings, defaults filled in
-ConfigNode open_dataset(Experiment& experiment, const plugin::SearchPath& search) {
-  const ConfigView view = dataset_view(experiment);
-  const auto loaded = plugin::load(plugin::Kind::kDataset, experiment.data.plugin, search).create_dataset(view);
-  const Dataset& dataset = *loaded.dataset;
-  const Task task = settle_task(experiment, dataset.task());
-  settle_evaluation(experiment, task,
-                    {dataset.size(Split::kTrain), dataset.size(Split::kValidation), dataset.size(Split::kTest),
-                     data::limit_problem(dataset, experiment.data.train_limit)},
-                    train::metric_names(task.kind, experiment.task.next_sentence));
-  return view.resolved();
-}
 
 /// Makes the strategy, whose constructor checks its settings.  -> the settings, defaults filled in
 ConfigNode open_strategy(const Session& session, size_t index) {
@@ -55,7 +40,7 @@ ConfigNode check(Session& session) {
       experiment.add_problems(error);
     }
   };
-  attempt(experiment.data.plugin, [&] { dataset = open_dataset(experiment, session.search); });
+  attempt(experiment.data.plugin, [&] { dataset = check_data(experiment, session.search); });
   for (size_t i = 0; i < strategies.size(); ++i) {
     attempt(experiment.strategies[i].plugin, [&] { strategies[i] = open_strategy(session, i); });
   }

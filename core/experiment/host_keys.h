@@ -1,5 +1,5 @@
 #pragma once
-// host_keys.h - the keys of [data] that are the host's own. Inside this layer.
+// host_keys.h - the keys of [data] that are the host's own.
 
 namespace plugtune::experiment {
 

@@ -8,7 +8,7 @@ SOURCE = pathlib.Path(__file__).resolve().parents[2]
 
 # Lowest first; a layer may include itself and those before it. `check` is the validator's files in core/plugin: they try
 # plugins on the model, so they stand above train, while the loader beside them stands below it.
-LAYERS = ["text", "formats", "kernels", "model", "data", "plugin", "train", "check", "experiment", "exchange", "report", "app"]
+LAYERS = ["text", "formats", "kernels", "model", "data", "plugin", "train", "check", "experiment", "exchange", "report", "study", "app"]
 WORDS = {"text"}  # what every task reads and `--format text` prints, and a data set besides
 INDEPENDENT = {"text", "formats", "kernels"}  # of each other too
 # Names that are words of their own; `full`, `head`, `adapter` and `table` are also English and may be said, but not as a string.

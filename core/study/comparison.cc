@@ -1,0 +1,120 @@
+// comparison.cc - two methods of a study at one size.
+#include "study/comparison.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "report/text_table.h"
+#include "train/metrics.h"
+
+namespace plugtune::study {
+namespace {
+
+constexpr double kLevel = 1 - kConfidence;
+
+double value_of(const report::RunReport& report, const std::string& metric) {
+  for (const auto& [name, value] : report.final_metrics().values)
+    if (name == metric) return value;
+  return NAN;
+}
+
+const report::Answers* answers_of(const report::RunReport& report) {
+  return report.test && report.test->answers ? &*report.test->answers : nullptr;
+}
+
+/// Of the same examples; else they cannot be paired.
+bool are_paired(const report::Answers* first, const report::Answers* second) {
+  return first != nullptr && second != nullptr && first->labels == second->labels && first->truth == second->truth &&
+         first->true_values == second->true_values;
+}
+
+McNemar mcnemar_of(int64_t seed, const report::Answers& first, const report::Answers& second) {
+  McNemar test{seed, 0, 0, 1};
+  for (size_t i = 0; i < first.truth.size(); ++i) {
+    const bool is_first = first.predicted[i] == first.truth[i], is_second = second.predicted[i] == second.truth[i];
+    test.first_alone += is_first && !is_second ? 1 : 0;
+    test.second_alone += is_second && !is_first ? 1 : 0;
+  }
+  test.p = mcnemar_p(test.first_alone, test.second_alone);
+  return test;
+}
+
+std::string interval_text(const Interval& interval) {
+  return fmt::format("{:+.4f} to {:+.4f}", interval.low, interval.high);
+}
+
+/// "over 800 test examples +0.0010 to +0.0030, over 3 seeds -0.0010 to +0.0050"
+std::string evidence_text(const Comparison& pair) {
+  std::vector<std::string> parts;
+  if (pair.over_examples.is_known()) parts.push_back("over test examples " + interval_text(pair.over_examples));
+  if (pair.over_seeds.interval.is_known())
+    parts.push_back(fmt::format("over {} seeds {}", pair.seeds.size(), interval_text(pair.over_seeds.interval)));
+  if (pair.seeds.size() == 1 && !pair.mcnemar.empty())
+    parts.push_back(fmt::format("McNemar p = {:.2g}", pair.mcnemar.front().p));
+  return join(parts);
+}
+
+std::string sentence_of(const Comparison& pair) {
+  if (pair.seeds.empty())
+    return fmt::format("{} and {} have no finished runs with the same seed.", pair.first, pair.second);
+  const std::string values =
+      fmt::format("{} {} against {}, a difference of {:+.4f}", pair.metric, report::metric_text(pair.first_value),
+                  report::metric_text(pair.second_value), pair.difference);
+  const std::string evidence = evidence_text(pair);
+  if (evidence.empty())
+    return fmt::format("Of {} and {} nothing can be said: {}, and there are neither answers to pair nor a second seed.",
+                       pair.first, pair.second, values);
+  const std::string one_seed = pair.seeds.size() == 1 ? " One seed says nothing of others." : "";
+  if (!pair.is_distinguishable)
+    return fmt::format("{} and {} cannot be told apart: {} (95 %: {}).{}", pair.first, pair.second, values, evidence,
+                       one_seed);
+  const bool is_better = train::is_better(pair.metric, pair.first_value, pair.second_value);
+  return fmt::format("{} is {} than {}: {} (95 %: {}).{}", pair.first, is_better ? "better" : "worse", pair.second,
+                     values, evidence, one_seed);
+}
+
+/// Every kind of chance that could be looked at has to be an unlikely reason.
+bool is_distinguishable(const Comparison& pair) {
+  const bool by_examples = !pair.over_examples.is_known() || !pair.over_examples.has_zero();
+  if (pair.over_seeds.interval.is_known()) return by_examples && !pair.over_seeds.interval.has_zero();
+  return pair.over_examples.is_known() && by_examples && (pair.mcnemar.empty() || pair.mcnemar.front().p < kLevel);
+}
+
+}  // namespace
+
+Comparison compare_methods(const std::string& first, const std::vector<SeededRun>& first_runs,
+                           const std::string& second, const std::vector<SeededRun>& second_runs,
+                           const std::string& metric, uint64_t seed) {
+  Comparison pair;
+  pair.first = first, pair.second = second, pair.metric = metric;
+  std::vector<double> first_values, second_values, differences;
+  std::vector<PairedAnswers> answers;
+  for (const SeededRun& one : first_runs) {
+    const auto other = std::ranges::find(second_runs, one.seed, &SeededRun::seed);
+    if (other == second_runs.end()) continue;
+    pair.seeds.push_back(one.seed);
+    first_values.push_back(value_of(*one.report, metric));
+    second_values.push_back(value_of(*other->report, metric));
+    differences.push_back(first_values.back() - second_values.back());
+    const report::Answers *mine = answers_of(*one.report), *theirs = answers_of(*other->report);
+    if (!are_paired(mine, theirs)) continue;
+    answers.push_back({mine, theirs});
+    if (mine->labels > 0) pair.mcnemar.push_back(mcnemar_of(one.seed, *mine, *theirs));
+  }
+  pair.first_value = mean_of(first_values).value;
+  pair.second_value = mean_of(second_values).value;
+  pair.over_seeds = mean_of(differences);
+  pair.difference = pair.over_seeds.value;
+  pair.student_p = student_p(differences);
+  const bool all_paired = !answers.empty() && answers.size() == pair.seeds.size() &&
+                          std::ranges::all_of(answers, [&](const PairedAnswers& one) {
+                            return are_paired(answers.front().first, one.first);
+                          });
+  if (all_paired) pair.over_examples = bootstrap_interval(answers, metric, seed);
+  pair.is_distinguishable = is_distinguishable(pair);
+  pair.sentence = sentence_of(pair);
+  return pair;
+}
+
+}  // namespace plugtune::study

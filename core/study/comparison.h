@@ -1,0 +1,45 @@
+#pragma once
+// comparison.h - two methods of a study at one size: is their difference more than chance?
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "report/run_report.h"
+#include "study/statistics.h"
+
+namespace plugtune::study {
+
+/// The finished runs of a method at one size, by seed.
+struct SeededRun {
+  int64_t seed;
+  const report::RunReport* report;
+};
+
+struct McNemar {
+  int64_t seed = 0;
+  int64_t first_alone = 0, second_alone = 0;  ///< examples that only one of the two got right
+  double p = 1;
+};
+
+/// The first minus the second, at the seeds that both have.
+struct Comparison {
+  std::string first, second, metric;
+  std::vector<int64_t> seeds;
+  double first_value = NAN, second_value = NAN;  ///< means over these seeds
+  double difference = NAN;
+  Interval over_examples;  ///< paired bootstrap; not known without the runs' answers
+  Mean over_seeds;         ///< of the paired differences, Student; an interval from two seeds on
+  double student_p = NAN;
+  std::vector<McNemar> mcnemar;  ///< of each seed; of classifications alone
+
+  bool is_distinguishable = false;
+  std::string sentence;  ///< what can be said and what not
+};
+
+/// @param seed  of the bootstrap
+Comparison compare_methods(const std::string& first, const std::vector<SeededRun>& first_runs,
+                           const std::string& second, const std::vector<SeededRun>& second_runs,
+                           const std::string& metric, uint64_t seed);
+
+}  // namespace plugtune::study

@@ -1,0 +1,125 @@
+// results.cc - what a study came to.
+#include "study/results.h"
+
+#include <algorithm>
+
+#include "experiment/experiment.h"
+#include "study/estimate.h"
+#include "study/sweep.h"
+#include "train/metrics.h"
+
+namespace plugtune::study {
+namespace {
+
+constexpr uint64_t kBootstrapSeed = 20200413;  // any; the same each time
+
+/// The runs' metrics in the order in which they first appear, the loss last.
+std::vector<std::pair<std::string, Mean>> metrics_of(const std::vector<SeededRun>& runs) {
+  std::vector<std::pair<std::string, std::vector<double>>> values;
+  for (const SeededRun& run : runs) {
+    for (const auto& [name, value] : run.report->final_metrics().values) {
+      auto at = std::ranges::find(values, name, [](const auto& entry) { return entry.first; });
+      if (at == values.end()) at = values.insert(values.end(), {name, {}});
+      at->second.push_back(value);
+    }
+  }
+  std::ranges::stable_partition(values, [](const auto& entry) { return entry.first != "loss"; });
+  std::vector<std::pair<std::string, Mean>> means;
+  for (const auto& [name, list] : values)
+    means.emplace_back(name, mean_of(list));
+  return means;
+}
+
+/// Training alone, without evaluations, as the paper's times.
+double epoch_seconds(const report::RunReport& report, const ConfigNode& tables) {
+  const auto examples = static_cast<double>(report.data.train_examples);
+  const experiment::Experiment run = experiment::experiment_of(tables, "study");
+  const double trained = static_cast<double>(report.result.steps * run.train.batch_size);
+  return trained > 0 ? report.result.train_seconds * examples / trained : NAN;
+}
+
+ResultRow row_of(const Study& study, const Plan& plan, const Board& board, size_t method, const ConfigNode& size) {
+  ResultRow row;
+  row.method = method;
+  row.of = study.seeds.size();
+  std::vector<double> epochs, totals;
+  for (const PlannedRun& run : plan.runs) {
+    const auto& report = board.status(run.id).report;
+    if (run.key.method != method || run.key.is_search || whole(run.key.size) != whole(size) || !report) continue;
+    row.runs.push_back({run.key.seed, &*report});
+    row.trainable_parameters = report->trainable_parameters;
+    row.trainable_fraction = report->trainable_fraction;
+    epochs.push_back(epoch_seconds(*report, run.tables));
+    totals.push_back(report->total_seconds);
+  }
+  row.metrics = metrics_of(row.runs);
+  row.epoch_seconds = mean_of(epochs);
+  row.total_seconds = mean_of(totals);
+  return row;
+}
+
+const ResultRow* best_of(const std::vector<ResultRow>& rows, const std::string& metric) {
+  const ResultRow* best = nullptr;
+  for (const ResultRow& row : rows) {
+    const Mean* mean = row.find(metric);
+    if (mean == nullptr || !std::isfinite(mean->value)) continue;
+    if (best == nullptr || train::is_better(metric, mean->value, best->find(metric)->value)) best = &row;
+  }
+  return best;
+}
+
+std::vector<Comparison> comparisons_of(const Study& study, const std::vector<ResultRow>& rows, const ResultRow& best,
+                                       const std::string& metric) {
+  std::vector<Comparison> all;
+  const auto add = [&](const ResultRow& first, const ResultRow& second) {
+    if (first.runs.empty() || second.runs.empty()) return;
+    all.push_back(compare_methods(study.methods[first.method].name, first.runs, study.methods[second.method].name,
+                                  second.runs, metric, kBootstrapSeed));
+  };
+  for (const ResultRow& row : rows)
+    if (row.method != best.method) add(best, row);
+  if (best.method == study.reference) return all;
+  for (const ResultRow& row : rows)
+    if (row.method != best.method && row.method != study.reference) add(row, rows[study.reference]);
+  return all;
+}
+
+SizeResults size_results(const Study& study, const Plan& plan, const Board& board, const ConfigNode& size,
+                         const std::string& metric) {
+  SizeResults results;
+  results.size = whole(size);
+  for (size_t i = 0; i < study.methods.size(); ++i)
+    if (!study.methods[i].is_source) results.rows.push_back(row_of(study, plan, board, i, size));
+  for (ResultRow& row : results.rows)
+    row.relative_time = row.epoch_seconds.value / results.rows[study.reference].epoch_seconds.value;
+  const ResultRow* best = best_of(results.rows, metric);
+  if (best == nullptr) return results;
+  results.best = study.methods[best->method].name;
+  results.comparisons = comparisons_of(study, results.rows, *best, metric);
+  return results;
+}
+
+}  // namespace
+
+const Mean* ResultRow::find(const std::string& metric) const {
+  const auto at = std::ranges::find(metrics, metric, [](const auto& entry) { return entry.first; });
+  return at == metrics.end() ? nullptr : &at->second;
+}
+
+Results results_of(const Study& study, const Plan& plan, const Board& board) {
+  Results results;
+  const View view = view_of(study, plan, board);
+  results.metric = view.metric;
+  results.finished = view.finished, results.total = view.total;
+  results.search_metric = search_metric(study, plan, board);
+  results.choices = plan.choices;
+  for (const ConfigNode& size : study.sizes) {
+    results.sizes.push_back(size_results(study, plan, board, size, view.metric));
+    for (const ResultRow& row : results.sizes.back().rows)
+      for (const SeededRun& run : row.runs)
+        results.split = run.report->final_split();
+  }
+  return results;
+}
+
+}  // namespace plugtune::study

@@ -1,0 +1,68 @@
+// results_test.cc - the table of a study from reports.
+#include "study/results.h"
+
+#include "study/sweep.h"
+#include "unit/experiment/support.h"
+#include "unit/study/support.h"
+
+namespace plugtune::study {
+namespace {
+
+class ResultsTest : public experiment::InFolder {};
+
+TEST_F(ResultsTest, AreMeansOverSeedsWithPairedComparisons) {
+  const Study study =
+      study_from(std::string("[study]\nname = \"s\"\nseeds = [1, 2]\nsizes = [10]\n") + kCommonTables +
+                 "[[method]]\nname = \"a\"\nstrategy = { plugin = \"x\" }\n"
+                 "[[method]]\nname = \"b\"\nstrategy = { plugin = \"x\" }\ntrain = { batch_size = 16 }\n");
+  const Plan planned = plan_with(study, {});
+  for (const PlannedRun& run : planned.runs) {
+    const bool is_b = run.key.method == 1;
+    const auto path = study.directory / run.id / "report.json";
+    std::filesystem::create_directories(path.parent_path());
+    report::write_report(path, is_b ? report_of(run.tables, run.key.seed == 1 ? 0.9 : 0.8, {0, 0, 0, 1, 1, 0})
+                                    : report_of(run.tables, run.key.seed == 1 ? 0.7 : 0.6, {1, 1, 0, 0, 1, 1}));
+  }
+  Board board(study, {});
+  const Plan plan = current_plan(study, board);
+  const Results results = results_of(study, plan, board);
+  EXPECT_EQ(results.metric, "accuracy");
+  EXPECT_EQ(results.sizes[0].best, "b");
+  const ResultRow& row = results.sizes[0].rows[0];
+  EXPECT_NEAR(row.find("accuracy")->value, 0.65, 1e-12);
+  EXPECT_NEAR(row.find("accuracy")->half_width(), 0.05 * 12.7062047361747, 1e-9);
+  // 24 s of 100 steps of 32 examples, of which 1,600 are an epoch; b has 16 in a step.
+  EXPECT_NEAR(row.epoch_seconds.value, 24.0 * 1600 / 3200, 1e-9);
+  EXPECT_NEAR(results.sizes[0].rows[1].relative_time, 2, 1e-9);
+  ASSERT_EQ(results.sizes[0].comparisons.size(), 1u);
+  EXPECT_NEAR(results.sizes[0].comparisons[0].difference, 0.2, 1e-12);
+
+  EXPECT_EQ(results_text(study, results)
+                .find("10 training examples, test split\n"
+                      "method  runs         accuracy             loss  trainable   share   epoch  relative\n"
+                      "a        2/2  0.6500 ± 0.6353  0.3500 ± 0.6353      5,000  0.50 %  12.0 s      1.00\n"
+                      "b        2/2  0.8500 ± 0.6353  0.1500 ± 0.6353      5,000  0.50 %  24.0 s      2.00\n"),
+            0u)
+      << results_text(study, results);
+  EXPECT_NE(
+      results_markdown(study, results).find("### 10 training examples, test split\n\n| method | runs | accuracy |"),
+      std::string::npos);
+  EXPECT_NE(results_csv(study, results).find("\na,10,,accuracy,0.6"), std::string::npos)
+      << results_csv(study, results);
+  const auto json = results_json(study, results);
+  EXPECT_EQ(json["sizes"][0]["best"], "b");
+  EXPECT_EQ(json["sizes"][0]["comparisons"][0]["mcnemar"].size(), 2u);
+}
+
+TEST_F(ResultsTest, OfAStudyThatWasNotBegunAreEmpty) {
+  const Study study = study_from(std::string("[study]\nname = \"s\"\n") + kCommonTables +
+                                 "[[method]]\nname = \"a\"\nstrategy = { plugin = \"x\" }\n");
+  Board board(study, {});
+  const Plan plan = current_plan(study, board);
+  const std::string text = results_text(study, results_of(study, plan, board));
+  EXPECT_NE(text.find("a        0/1          -      -      -         -\n"), std::string::npos) << text;
+  EXPECT_NE(text.find("0 of 1 runs are finished."), std::string::npos);
+}
+
+}  // namespace
+}  // namespace plugtune::study

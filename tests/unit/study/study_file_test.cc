@@ -1,0 +1,123 @@
+// study_file_test.cc - what a study file says, and what is told of one that is wrong.
+#include "study/study_file.h"
+
+#include "study/placeholders.h"
+#include "unit/study/support.h"
+
+namespace plugtune::study {
+namespace {
+
+TEST(StudyFile, SaysMethodsSizesSeedsAndRates) {
+  const Study study =
+      study_from(std::string("[study]\nname = \"s\"\nseeds = [1, 2]\nsizes = [10, 20]\njobs = 2\nreference = \"b\"\n") +
+                 kCommonTables + R"(
+[search]
+learning_rates = [1e-4, 1e-3]
+[[method]]
+name = "a"
+strategy = { plugin = "x" }
+[[method]]
+name = "b"
+strategy = { plugin = "y", sources = ["{a}", "{c}"] }
+train = { learning_rate = 2e-5 }
+[[source]]
+name = "c"
+strategy = { plugin = "x" }
+)");
+  EXPECT_EQ(study.problems, std::vector<std::string>{});
+  EXPECT_EQ(study.directory, "studies/s");
+  EXPECT_EQ(study.seeds, (std::vector<int64_t>{1, 2}));
+  EXPECT_EQ(study.reference, 1u);
+  EXPECT_EQ(study.methods[0].rates.size(), 2u);  // the search's
+  EXPECT_EQ(study.methods[1].rates.size(), 0u);  // its own, fixed
+  EXPECT_EQ(study.methods[1].sources, (std::vector<size_t>{0, 2}));
+  EXPECT_TRUE(study.methods[2].once);
+  EXPECT_EQ(study.search->seeds, (std::vector<int64_t>{1}));
+  EXPECT_EQ(whole(study.search->size), 10);
+  const auto place = [&](size_t method) { return std::ranges::find(study.order, method) - study.order.begin(); };
+  EXPECT_GT(place(1), place(0));
+  EXPECT_GT(place(1), place(2));
+}
+
+TEST(StudyFile, AllProblemsAreToldTogetherWithTheirPlaces) {
+  EXPECT_EQ(
+      problems_of(R"([study]
+name = "a/b"
+sizes = [10, 10]
+jobs = 0
+reference = "ful"
+[strategy]
+plugin = "x"
+[search]
+learning_rates = []
+epochs = 1
+steps = 5
+[[method]]
+name = "full"
+strategy = { plugin = "x" }
+[[method]]
+name = "full"
+learning_rates = [1e-3, 2e-3]
+train = { learning_rate = 1e-3 }
+[[method]]
+name = "fusion"
+strategy = { plugin = "y", sources = ["{fulll}"] }
+sedes = 1
+)"),
+      R"(study.name: must be the name of a directory, without '/', '{' and '}' and not beginning with '.' or '-', got "a/b" (study.toml:2)
+study.sizes: must be a list of different whole numbers of at least 0, got [10, 10] (study.toml:3)
+study.jobs: must be between 1 and 64, got 0 (study.toml:4)
+strategy: unknown table; each [[method]] has its own; tables of a study: study, model, data, task, train, eval, method, source, search (study.toml:6)
+search.learning_rates: must be a list of different rates, each more than 0, got [] (study.toml:9)
+search.steps: is given together with epochs; keep one of the two (study.toml:11)
+method[1].strategy: is missing; give it a table, or a list of them, as an experiment has (study.toml:15)
+method[1].learning_rates: is given together with train.learning_rate; keep one of the two (study.toml:17)
+method[2].sedes: unknown key; keys of [[method]]: name, strategy, from, model, data, task, train, eval, learning_rates (study.toml:22)
+method[1].name: 'full' is the name of method[0] too; each needs one of its own (study.toml:16)
+method[2]: "{fulll}" stands for the run of a method that the study does not have; did you mean 'full'? methods and sources: full, full, fusion (study.toml:21)
+study.reference: there is no method 'ful'; did you mean 'full'? methods: full, full, fusion (study.toml:5)
+)");
+}
+
+TEST(StudyFile, RatesToChooseFromNeedASearch) {
+  EXPECT_EQ(problems_of("[[method]]\nname = \"a\"\nstrategy = { plugin = \"x\" }\nlearning_rates = [1, 2]\n"),
+            "method[0].learning_rates: needs a [search] that says how one is chosen (study.toml:4)\n");
+}
+
+TEST(StudyFile, AStudyWithoutMethodsSaysSo) {
+  EXPECT_EQ(problems_of("[study]\nname = \"s\"\n"),
+            "method: must be a list of tables, [[method]], and there is none (study.toml)\n");
+}
+
+TEST(StudyFile, MethodsCannotStartFromEachOther) {
+  EXPECT_EQ(problems_of(R"([[method]]
+name = "a"
+strategy = { plugin = "x", sources = ["{b}"] }
+[[method]]
+name = "b"
+strategy = { plugin = "x", sources = ["{a}"] }
+)"),
+            "method: 'a', 'b' start from each other's runs; one has to be first (study.toml)\n");
+}
+
+TEST(StudyFile, ASourceThatIsTrainedOnceStartsFromNoRunOfASize) {
+  EXPECT_EQ(problems_of(R"([[method]]
+name = "a"
+strategy = { plugin = "x" }
+[[source]]
+name = "b"
+strategy = { plugin = "x", sources = ["{a}"] }
+)"),
+            "source[0]: is trained once for the study and cannot start from 'a', which is trained at each size and "
+            "seed; write per = "
+            "\"run\" (study.toml:6)\n");
+}
+
+TEST(Placeholders, AreWholeTextsInBraces) {
+  EXPECT_EQ(placeholder_name("{a}"), "a");
+  EXPECT_EQ(placeholder_name("runs/{a}"), "");
+  EXPECT_EQ(placeholder_name("{}"), "");
+}
+
+}  // namespace
+}  // namespace plugtune::study
