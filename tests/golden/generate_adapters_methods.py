@@ -1,4 +1,4 @@
-"""generate_adapters_methods.py: IA3, prefix tuning and prompt tuning as the adapters library does them. (env: adapters)
+"""generate_adapters_methods.py: IA3, prefix tuning, prompt tuning and ReFT as the adapters library does them. (env: adapters)
 
 Attention is eager everywhere: under SDPA the library masks a prompt out when there is padding. Prefix adapters are saved as
 `.bin`: every layer holds the pool of prefixes once more, and the library cannot write shared tensors as safetensors.
@@ -11,7 +11,7 @@ from common import Case, be_deterministic, random_, record_pass, record_start, r
 from generate_adapters import ADAPTER, HEAD, VERSIONS, base_model, tiny_names
 
 import torch
-from adapters import IA3Config, PrefixTuningConfig, PromptTuningConfig
+from adapters import DiReftConfig, IA3Config, LoReftConfig, NoReftConfig, PrefixTuningConfig, PromptTuningConfig, ReftConfig
 
 CASES = {  # case -> (configuration, what it is, whether its ten steps are recorded)
     "ia3_adapters": (IA3Config(), "IA3; in the feed-forward the activation's input is scaled", True),
@@ -27,6 +27,14 @@ CASES = {  # case -> (configuration, what it is, whether its ten steps are recor
                         "4 vectors in front of the embeddings; the head reads the first of them", True),
     "prompt_adapters_after_bos": (PromptTuningConfig(prompt_length=4, combine="prefix_after_bos"),
                                   "4 vectors behind [CLS]", False),
+    # Ten steps of LoReFT are not recorded: the library casts the signs of its reflections to whole numbers, and the first weight decay
+    # makes them zero.
+    "reft_loreft": (LoReftConfig(prefix_positions=3, suffix_positions=1, r=4, dropout=0.0),
+                    "LoReFT at the first three rows and the last one, with weights of their own", False),
+    "reft_noreft": (NoReftConfig(prefix_positions=2, suffix_positions=1, r=3, dropout=0.0, tied_weights=True),
+                    "NoReFT with the same weights at both ends", True),
+    "reft_direft": (DiReftConfig(prefix_positions=1, suffix_positions=1, r=2, dropout=0.0, layers=[1]),
+                    "DiReFT behind layer 1 alone; of a text of one row the last one counts", True),
 }
 
 
@@ -47,8 +55,14 @@ def method(name, config, about, training):
         if parameter_name in tiny or parameter_name.startswith("heads."):
             continue
         random_(parameter, std=0.3, mean=1.0 if "lora_B" in parameter_name else 0.0, generator=generator)
-    model.save_adapter(str(case.directory / "adapterhub"), ADAPTER,
-                       use_safetensors=not isinstance(config, PrefixTuningConfig))
+        if parameter_name.endswith("weight.original"):
+            parameter.data.diagonal().fill_(-1)  # signs of the reflections
+    for buffer_name, buffer in model.named_buffers():
+        if buffer_name.endswith("weight.0.base"):
+            case.add(f"fixed/{buffer_name}", buffer)
+    if not isinstance(config, ReftConfig):  # whose files are not read here
+        model.save_adapter(str(case.directory / "adapterhub"), ADAPTER,
+                           use_safetensors=not isinstance(config, PrefixTuningConfig))
     model.train()
     where = {"prompt_rows": config["prompt_length"]} if isinstance(config, PromptTuningConfig) else {}
     record_start(case, model, file_key, tiny=tiny)

@@ -1,4 +1,4 @@
-"""generate_peft_methods.py: IA3, prefix tuning, prompt tuning and LayerNorm tuning as peft does them; BitFit, which no
+"""generate_peft_methods.py: IA3, prefix tuning, prompt tuning, LayerNorm tuning, VeRA and LoHa as peft does them; BitFit, which no
 library has, as transformers trains biases. (env: hf)
 
 Everything that a method adds starts random, so no gradient is trivial.
@@ -11,7 +11,7 @@ from common import TINY, Case, be_deterministic, forward, random_, record_pass, 
 import peft
 import torch
 import transformers
-from peft import (IA3Config, LNTuningConfig, PrefixTuningConfig, PromptTuningConfig, get_peft_model,
+from peft import (IA3Config, LNTuningConfig, LoHaConfig, PrefixTuningConfig, PromptTuningConfig, VeraConfig, get_peft_model,
                   get_peft_model_state_dict)
 from transformers import BertForSequenceClassification
 
@@ -33,7 +33,12 @@ CASES = {  # case -> (configuration class, options, what it is, whether its ten 
     "layernorm_peft": (LNTuningConfig, {"target_modules": ["LayerNorm"]}, "LayerNorm tuning of every LayerNorm", True),
     "layernorm_some": (LNTuningConfig, {"target_modules": ["attention.output.LayerNorm", "layer.1.output.LayerNorm"]},
                        "LayerNorm tuning of three of the five LayerNorms", False),
+    "vera_peft": (VeraConfig, {"r": 12, "target_modules": ["query", "value", "output.dense"]},
+                  "VeRA on layers of different measures, which share two random matrices", True),
+    "loha_peft": (LoHaConfig, {"r": 4, "alpha": 6, "target_modules": ["query", "value", "intermediate.dense"]},
+                  "LoHa: the product of two updates of rank 4", True),
 }
+PROJECTIONS = ("vera_A", "vera_B")  # of VeRA: random, frozen, and in its file all the same
 
 
 def file_key(name):
@@ -51,10 +56,14 @@ def method(name, config_class, options, about, training):
             around_one = "ia3_l" in parameter_name or parameter_name.endswith("ln_tuning_layers.default.weight")
             random_(parameter, std=0.3, mean=1.0 if around_one else 0.0, generator=generator)
     trained = {file_key(n) for n, p in model.named_parameters() if p.requires_grad}
-    assert trained == set(get_peft_model_state_dict(model)), "the names are not those of peft's file"
+    fixed = {name for name in get_peft_model_state_dict(model) if name.endswith(PROJECTIONS)}
+    assert trained == set(get_peft_model_state_dict(model)) - fixed, "the names are not those of peft's file"
+    for name in sorted(fixed):
+        case.add(f"fixed/{name}", get_peft_model_state_dict(model)[name])
 
-    model.save_pretrained(case.directory / "peft")
-    (case.directory / "peft" / "README.md").unlink()
+    if config_class not in (LoHaConfig, VeraConfig):  # whose files are not read here
+        model.save_pretrained(case.directory / "peft")
+        (case.directory / "peft" / "README.md").unlink()
     frozen = {n for n, p in model.named_parameters() if not p.requires_grad}
     is_prompt = config_class in (PrefixTuningConfig, PromptTuningConfig)
     where = {"encoder": "base_model.bert.encoder" if is_prompt else "base_model.model.bert.encoder"}
@@ -62,7 +71,7 @@ def method(name, config_class, options, about, training):
         where["prompt_rows"] = options["num_virtual_tokens"]
     record_start(case, model, file_key, tiny=frozen)
     record_pass(case, model, file_key, **where)
-    if config_class is IA3Config:
+    if config_class in (IA3Config, LoHaConfig, VeraConfig):
         merged = copy.deepcopy(model).merge_and_unload()
         exact = copy.deepcopy(model).double().merge_and_unload()
         with torch.no_grad():

@@ -159,6 +159,19 @@ inline train::FlatOptimizer ten_steps(const Golden& golden, model::Bert& model, 
   return optimizer;
 }
 
+/// The same, of a method whose tensors are found by delta_key() alone.
+inline void expect_ten_steps(const Golden& golden, model::Bert& model) {
+  Tensor losses, norms;
+  const train::FlatOptimizer optimizer = ten_steps(golden, model, losses, norms);
+  EXPECT_TRUE(near_golden(golden, "losses", losses, 2e-5));
+  EXPECT_TRUE(near_golden(golden, "grad_norms", norms, 2e-5));
+  const double rounding = group_rounding(golden, "final/");
+  for (const auto& [key, tensor] : golden.tensors()) {
+    if (!key.starts_with("final/")) continue;
+    EXPECT_TRUE(near(optimizer.master(delta_key(key.substr(6))), tensor, rounding, 2e-5)) << key;
+  }
+}
+
 /// The tiny model with the file's adapter: its settings, its values, its head.
 class ForeignGoldenTest : public ::testing::TestWithParam<const char*> {
  protected:
