@@ -27,6 +27,7 @@ int import_command(const Arguments& arguments);
 int inspect_command(const Arguments& arguments);
 int export_command(const Arguments& arguments);
 int compare_command(const Arguments& arguments);
+int report_command(const Arguments& arguments);
 int bench_command(const Arguments& arguments);
 int plugins_command(const Arguments& arguments);
 int check_command(const Arguments& arguments);

@@ -31,6 +31,7 @@ constexpr Command kCommands[] = {
     {"export", export_command, "a finished run as another library's files"},
     {"inspect", inspect_command, "what a file or directory of weights is, and where it can go"},
     {"compare", compare_command, "several runs side by side"},
+    {"report", report_command, "a finished run's page, written again"},
     {"bench", bench_command, "speed and memory of training, of an experiment or a strategy"},
     {"vocab", vocab_command, "the words of a text, and a model to pretrain on them"},
     {"config", config_command, "an experiment with every default filled in, checked"},

@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 import shutil
 import unittest
 
@@ -16,8 +17,8 @@ class Commands(PlugtuneTest):
         text = self.succeed("train", self.experiment("run"))
         self.assertIn("lora 1.0.0", text)
         run = self.folder / "runs/run"
-        self.assertEqual(sorted(path.name for path in run.iterdir()),
-                         ["checkpoints", "delta", "experiment.toml", "log.jsonl", "report.json"])
+        self.assertEqual(sorted(re.sub(r"tfevents\..*", "tfevents", path.name) for path in run.iterdir()),
+                         ["checkpoints", "delta", "events.out.tfevents", "experiment.toml", "log.jsonl", "report.html", "report.json"])
         report = json.loads((run / "report.json").read_text())
         self.assertEqual(report["data"]["train_examples"] > 0, True)
         self.assertEqual([strategy["name"] for strategy in report["strategies"]], ["lora"])
