@@ -11,6 +11,7 @@
 #include "app/study_plan.h"
 #include "formats/atomic_file.h"
 #include "study/results.h"
+#include "study/results_html.h"
 #include "study/study_directory.h"
 #include "study/sweep.h"
 #include "train/interrupt.h"
@@ -65,6 +66,7 @@ int sweep(const CommandLine& line) {
   const study::Plan plan = study::current_plan(study, board);
   const study::Results results = study::results_of(study, plan, board);
   formats::write_file_atomically(study::study_json(study), study::results_json(study, results).dump(2) + "\n");
+  formats::write_file_atomically(study.directory / "report.html", study::results_html(study, results));
   table.line("");
   std::cout << in_format(line.text("format"), study, results);
   if (!problems.empty()) throw Error(problems);

@@ -41,7 +41,9 @@ class Picture {
     // Points need room around them; a curve starts at the axis.
     const bool are_points = std::ranges::any_of(
         chart.series, [](const ChartSeries& series) { return series.look == ChartSeries::Look::kDots; });
-    x_.pad(are_points ? 0.08 : x_.high() > x_.low() ? 0.01 : 1);
+    const bool are_curves = std::ranges::any_of(
+        chart.series, [](const ChartSeries& series) { return series.look == ChartSeries::Look::kLine; });
+    x_.pad(are_points ? 0.08 : are_curves ? 0.01 : 0.03);
     y_.pad(0.08);
   }
 
@@ -104,24 +106,29 @@ class Picture {
     if (series.look == Look::kDots) return;
     std::string path;
     bool is_open = false;
-    double last_y = 0;
+    double last_x = 0, last_y = 0;
     for (const ChartPoint& point : series.points) {
       if (!shows(point)) {
         is_open = false;
         continue;
       }
-      if (is_open && series.look == Look::kSteps) path += fmt::format("L{:.1f} {:.1f}", x(point.x), last_y);
-      last_y = y(point.y);
+      if (is_open && series.look == Look::kSteps) {
+        path += fmt::format("L{:.1f} {:.1f}", x(point.x), last_y);
+        lines_.push_back({last_x, last_y - 2, x(point.x), last_y + 2});
+        lines_.push_back({x(point.x) - 2, std::min(last_y, y(point.y)), x(point.x) + 2, std::max(last_y, y(point.y))});
+      }
+      last_x = x(point.x), last_y = y(point.y);
       path += fmt::format("{}{:.1f} {:.1f}", is_open ? "L" : "M", x(point.x), last_y);
       is_open = true;
     }
     if (path.empty()) return;
-    if (series.look == Look::kSteps) path += fmt::format("L{:.1f} {:.1f}", kWidth - kRight, last_y);
-    out_ += fmt::format("<path class=\"line{} k{}\" d=\"{}\"/>\n",
-                        series.look == Look::kLine    ? " faint"
-                        : series.look == Look::kSteps ? " faint dashed"
-                                                      : "",
-                        series.colour % kColours, path);
+    if (series.look == Look::kSteps) {
+      path += fmt::format("L{:.1f} {:.1f}", kWidth - kRight, last_y);
+      lines_.push_back({last_x, last_y - 2, kWidth - kRight, last_y + 2});
+    }
+    const bool is_dashed = series.look == Look::kSteps || series.colour >= kColours;
+    out_ += fmt::format("<path class=\"line{}{} k{}\" d=\"{}\"/>\n", series.look == Look::kLineAndDots ? "" : " faint",
+                        is_dashed ? " dashed" : "", series.colour % kColours, path);
   }
 
   void points(const ChartSeries& series) {
@@ -133,7 +140,10 @@ class Picture {
       if (has_interval(point)) interval(point, colour);
       if (point.is_marked) out_ += fmt::format("<circle class=\"ring k{}\" {} r=\"8\"/>", colour, at);
       out_ += fmt::format("<circle class=\"{} k{}\" {} r=\"4\"><title>{}</title></circle>\n",
-                          series.look == Look::kLine ? "hover" : "dot", colour, at, escaped(title(series, point)));
+                          series.look == Look::kLine  ? "hover"
+                          : series.colour >= kColours ? "hollow"
+                                                      : "dot",
+                          colour, at, escaped(title(series, point)));
       if (series.look == Look::kDots || point.is_marked)
         taken_.push_back({x(point.x) - 8, y(point.y) - 8, x(point.x) + 8, y(point.y) + 8});
     }
@@ -165,21 +175,26 @@ class Picture {
                                                                 {px - 7 - width, py - 24},
                                                                 {px + 7, py + 9},
                                                                 {px - 7 - width, py + 9}}};
-      for (const auto& [left, top] : places) {
-        const Box box{left, top, left + width, top + kTextHeight};
-        if (!box.is_inside() || std::ranges::any_of(taken_, [&](const Box& other) { return box.overlaps(other); }))
-          continue;
-        taken_.push_back(box);
-        out_ += fmt::format("<text class=\"label\" x=\"{:.1f}\" y=\"{:.1f}\">{}</text>\n", left, top + 12,
-                            escaped(point.label));
-        break;
-      }
+      const auto place = [&](bool on_lines) {
+        for (const auto& [left, top] : places) {
+          const Box box{left - 3, top, left + width + 3, top + kTextHeight};
+          const auto is_in_the_way = [&](const Box& other) { return box.overlaps(other); };
+          if (!box.is_inside() || std::ranges::any_of(taken_, is_in_the_way)) continue;
+          if (!on_lines && std::ranges::any_of(lines_, is_in_the_way)) continue;
+          taken_.push_back(box);
+          out_ += fmt::format("<text class=\"label\" x=\"{:.1f}\" y=\"{:.1f}\">{}</text>\n", left, top + 12,
+                              escaped(point.label));
+          return true;
+        }
+        return false;
+      };
+      if (!place(/*on_lines=*/false)) place(/*on_lines=*/true);
     }
   }
 
   const Chart& chart_;
   ChartScale x_, y_;
-  std::vector<Box> taken_;
+  std::vector<Box> taken_, lines_;  // where no label may be, and where one is only if it must
   std::string out_;
 };
 

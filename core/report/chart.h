@@ -32,7 +32,7 @@ struct ChartSeries {
   std::string name;
   std::vector<ChartPoint> points;
   Look look = Look::kLineAndDots;
-  size_t colour = 0;  ///< index, counted round
+  size_t colour = 0;  ///< index; from kColours on the colours come again, dashed and hollow
 };
 
 /// How a number is written at an axis.

@@ -136,13 +136,16 @@ std::string compare_html(const Runs& runs) {
   if (std::ranges::find(metrics, "loss") == metrics.end()) courses += course(runs, "loss");
   if (!costs.empty()) out += "<h2>What it is worth</h2>\n" + figure_row(costs);
   if (!courses.empty()) out += "<h2>How they got there</h2>\n" + figure_row(courses);
+  std::string tables;
   for (const ComparedRun& run : runs) {
     for (const auto& strategy : run.report.strategies) {
-      if (!strategy.tables.empty()) out += fmt::format("<h3>{}: {}</h3>\n", escaped(run.path), escaped(strategy.name));
+      if (!strategy.tables.empty())
+        tables += fmt::format("<h3>{}: {}</h3>\n", escaped(run.path), escaped(strategy.name));
       for (const ReportTable& table : strategy.tables)
-        out += heat_map(table);
+        tables += heat_map(table);
     }
   }
+  if (!tables.empty()) out += "<h2>What the strategies tell</h2>\n" + tables;
   return out + page_end();
 }
 

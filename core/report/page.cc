@@ -39,11 +39,11 @@ th { font-weight: 600 } td.n, th.n { text-align: right; font-variant-numeric: ta
 .facts td { white-space: normal; overflow-wrap: anywhere } .facts th { vertical-align: top }
 .row { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 400px), 1fr)); gap: .6rem 1.6rem } .row > * { min-width: 0 }
 figure { margin: 0; max-width: 560px } svg { display: block; width: 100%; height: auto } svg text { fill: var(--soft); font-size: 14px }
-svg .label { fill: var(--ink) } svg .grid { stroke: var(--line); stroke-width: 1 } svg .line { fill: none; stroke: var(--c); stroke-width: 2; stroke-linejoin: round; vector-effect: non-scaling-stroke }
-svg .faint { stroke-width: 1.4 } svg .dashed { stroke-dasharray: 5 4 } svg .dot { fill: var(--c) } svg .ring { fill: none; stroke: var(--c); stroke-width: 2 }
+svg .label { fill: var(--ink); paint-order: stroke; stroke: var(--paper); stroke-width: 4px; stroke-linejoin: round } svg .grid { stroke: var(--line); stroke-width: 1 } svg .line { fill: none; stroke: var(--c); stroke-width: 2; stroke-linejoin: round; vector-effect: non-scaling-stroke }
+svg .faint { stroke-width: 1.4 } svg .dashed { stroke-dasharray: 5 4 } svg .dot { fill: var(--c) } svg .hollow { fill: var(--paper); stroke: var(--c); stroke-width: 2 } svg .ring { fill: none; stroke: var(--c); stroke-width: 2 }
 svg .hover { fill: transparent } svg .hover:hover { fill: var(--c) }
 .key { display: inline-block; margin-right: 1rem; font-size: .87rem } .key i { display: inline-block; width: .7em; height: .7em; margin-right: .35em;
-  background: var(--c); border-radius: 2px }
+  background: var(--c); border: 2px solid var(--c); border-radius: 2px } .key .hollow { background: none }
 .tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(150px, 1fr)); gap: .7rem; margin: .9rem 0 }
 .tile { background: var(--card); border-radius: 8px; padding: .6rem .8rem } .tile b { display: block; font-size: 1.35rem; line-height: 1.3; font-variant-numeric: tabular-nums }
 .bar { display: flex; height: 1.1rem; border-radius: 4px; overflow: hidden; background: var(--card); margin: .5rem 0 } .bar i { background: var(--c) }
@@ -112,7 +112,8 @@ std::string html_table(const TextTable& table) {
 }
 
 std::string colour_key(size_t index, std::string_view name) {
-  return fmt::format("<span class=\"key k{}\"><i></i>{}</span>", index % kColours, escaped(name));
+  return fmt::format("<span class=\"key k{}\"><i{}></i>{}</span>", index % kColours,
+                     index >= kColours ? " class=\"hollow\"" : "", escaped(name));
 }
 
 std::string tint(double depth) {

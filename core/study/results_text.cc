@@ -4,8 +4,10 @@
 #include <algorithm>
 
 #include "formats/wording.h"
+#include "report/page.h"
 #include "report/text_table.h"
 #include "study/results.h"
+#include "study/results_html.h"
 
 namespace plugtune::study {
 namespace {
@@ -152,6 +154,13 @@ std::string results_markdown(const Study& study, const Results& results) {
       study, results, [](const TextTable& table) { return table.markdown(); },
       [](const std::string& text) { return fmt::format("### {}\n\n", text); },
       [](const std::string& text) { return fmt::format("- {}\n", text); });
+}
+
+std::string results_tables_html(const Study& study, const Results& results) {
+  return page(
+      study, results, report::html_table,
+      [](const std::string& text) { return fmt::format("<h2>{}</h2>\n", report::escaped(text)); },
+      [](const std::string& text) { return fmt::format("<p>{}</p>\n", report::escaped(text)); });
 }
 
 std::string results_csv(const Study& study, const Results& results) {

@@ -119,6 +119,15 @@ TEST(Chart, LabelsDoNotLieOnEachOtherOrOnPoints) {
   }
 }
 
+TEST(Chart, WhereColoursComeAgainLinesAreDashed) {
+  Chart chart = chart_of({{1, 1}, {2, 2}});
+  chart.series.push_back({"other", {{1, 2}, {2, 3}}, ChartSeries::Look::kLineAndDots, kColours});
+  const std::string page = draw(chart);
+  EXPECT_EQ(count(page, "class=\"line dashed k0\""), 1u);
+  EXPECT_EQ(count(page, "circle class=\"hollow k0\""), 2u);
+  EXPECT_EQ(count(page, "<i class=\"hollow\">"), 1u);
+}
+
 TEST(Chart, IntervalsHaveRoomAndAreLeftOutWhereTheyAreNotKnown) {
   Chart chart = chart_of({{1, 0.5, "", "", false, 0.25, 0.75}, {2, 0.5}, {3, 0.5, "", "", false, 0.4, kNan}});
   const std::string page = draw(chart);
