@@ -64,6 +64,10 @@ experiment::MergeRecord record_of(const Session& session) {
   return record;
 }
 
+torch::ScalarType type_of(const std::string& precision) {
+  return precision == "fp16" ? torch::kHalf : precision == "bf16" ? torch::kBFloat16 : torch::kFloat32;
+}
+
 }  // namespace
 
 void check_output(const std::string& command, const std::filesystem::path& output) {
@@ -72,7 +76,8 @@ void check_output(const std::string& command, const std::filesystem::path& outpu
   }
 }
 
-void write_merged(Session& session, const std::filesystem::path& output, bool reversible) {
+void write_merged(Session& session, const std::filesystem::path& output, bool reversible,
+                  const std::string& precision) {
   torch::NoGradGuard no_grad;
   session.model()
       .refuse_unfoldable();  // before it is run on the sample, which may be too long for what cannot be folded
@@ -81,14 +86,14 @@ void write_merged(Session& session, const std::filesystem::path& output, bool re
   const model::Folded folded = session.methods.guard("fold()", [&] { return session.model().fold(); });
   const double difference = (session.model().forward(input) - before).abs().max().item<double>();
   experiment::KeptOfBase kept;
-  model::write_model(session.opened, output,
-                     [&](formats::AtomicDirectory& directory, const formats::NamedTensors& merged) {
-                       if (reversible)
-                         kept = experiment::write_merge_record(directory, record_of(session), base_of(session), merged);
-                     });
+  const auto add_files = [&](formats::AtomicDirectory& directory, const formats::NamedTensors& merged) {
+    if (reversible) kept = experiment::write_merge_record(directory, record_of(session), base_of(session), merged);
+  };
+  model::write_model(session.opened, output, add_files, type_of(precision));
   session.model().unfold(folded);
-  std::cout << fmt::format("{}: written; logits differ from the run's by at most {:.1e} on {} random sequences\n",
-                           output.string(), difference, kSampleSequences);
+  std::cout << fmt::format("{}: written; logits differ from the run's by at most {:.1e} on {} random sequences{}\n",
+                           output.string(), difference, kSampleSequences,
+                           precision == "fp32" ? "" : ", before the weights were rounded to " + precision);
   if (reversible)
     std::cout << fmt::format("can be unmerged: {} of the base's {} tensors are kept in {}, {}\n", kept.kept,
                              kept.tensors, experiment::MergePaths(output).kept().parent_path().string(),

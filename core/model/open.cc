@@ -107,6 +107,14 @@ void take_weights(OpenedModel& opened, const formats::BertWeights& weights, cons
   }
 }
 
+Tensor stored(const std::string& name, const Tensor& value, torch::ScalarType type) {
+  const Tensor rounded = value.to(type);
+  if (type != torch::kFloat32 && !rounded.isfinite().all().item<bool>() && value.isfinite().all().item<bool>())
+    throw Error(fmt::format("{}: {} is more than {} can hold; write bf16 or fp32", name,
+                            value.abs().max().item<double>(), type == torch::kHalf ? "fp16" : "bf16"));
+  return rounded;
+}
+
 }  // namespace
 
 OpenedModel open_model(const std::string& path, bool random_init, const Task& task, bool next_sentence,
@@ -142,13 +150,13 @@ OpenedModel open_model(const std::string& path, bool random_init, const Task& ta
   return opened;
 }
 
-void write_model(const OpenedModel& opened, const std::filesystem::path& directory,
-                 const formats::AddFiles& add_files) {
+void write_model(const OpenedModel& opened, const std::filesystem::path& directory, const formats::AddFiles& add_files,
+                 torch::ScalarType type) {
   const std::vector<std::string> patched = opened.bert->patched_sites();
   TORCH_CHECK(patched.empty(), "write_model: sites still have patches: ", join(patched));
   formats::BertWeights weights;
   for (const auto& [name, parameter] : opened.bert->own_parameters()) {
-    const Tensor tensor = parameter.detach().to(torch::kFloat32);
+    const Tensor tensor = stored(name, parameter.detach(), type);
     if (!is_head_parameter(name)) {
       weights.encoder.emplace(name, tensor);
     } else if (!name.starts_with("cls.")) {

@@ -36,7 +36,9 @@ OpenedModel open_model(const std::string& path, bool random_init, const Task& ta
 /// Writes the model as it is (no patches left) as a directory that transformers loads, with its tokenizer's files. After
 /// masked LM it is a BertForMaskedLM, which has no pooler, with next-sentence prediction a BertForPreTraining.
 /// @param add_files  may add files of its own before the directory appears
+/// @param type       of the written weights. config.json says float32 whatever it is: that is what they are to be computed in.
+/// Throws Error naming a tensor with a number that `type` cannot hold.
 void write_model(const OpenedModel& opened, const std::filesystem::path& directory,
-                 const formats::AddFiles& add_files = {});
+                 const formats::AddFiles& add_files = {}, torch::ScalarType type = torch::kFloat32);
 
 }  // namespace plugtune::model

@@ -44,13 +44,26 @@ class Commands(PlugtuneTest):
         merged = self.folder / "merged"
         self.assertTrue((merged / "vocab.txt").exists())
         self.assertEqual(json.loads((merged / "config.json").read_text())["architectures"], ["BertForSequenceClassification"])
-        # The merged directory is a model: nothing but its head trains, at rate 0, so it answers as the run does.
-        self.succeed("train", self.experiment("again", strategy='[strategy]\nplugin = "head"\n', length="steps = 1"),
-                     "--set", f"model.path={merged}", "--set", "train.learning_rate=0")
-        again = [json.loads(line) for line in self.succeed("predict", "runs/again", "--format", "jsonl", stdin=lines).splitlines()]
+        self.expect_answers(merged, lines, answers, places=4)
+
+        told = self.succeed("merge", "runs/run", "--precision", "fp16", "--output", "half")
+        self.assertIn(", before the weights were rounded to fp16\n", told)
+        half = self.folder / "half"
+        self.assertLess((half / "model.safetensors").stat().st_size, 0.51 * (merged / "model.safetensors").stat().st_size)
+        self.assertEqual((half / "config.json").read_text(), (merged / "config.json").read_text())
+        self.expect_answers(half, lines, answers, places=1)
+        self.fail_with("merge: --reversible keeps exact weights; leave --precision out",
+                       "merge", "runs/run", "--reversible", "--precision", "bf16", "--output", "both")
+
+    def expect_answers(self, model, lines, answers, places):
+        """A merged directory is a model: nothing but its head trains, at rate 0, so it answers as the run does."""
+        name = f"again-{model.name}"
+        self.succeed("train", self.experiment(name, strategy='[strategy]\nplugin = "head"\n', length="steps = 1"),
+                     "--set", f"model.path={model}", "--set", "train.learning_rate=0")
+        again = [json.loads(line) for line in self.succeed("predict", f"runs/{name}", "--format", "jsonl", stdin=lines).splitlines()]
         for one, other in zip(answers, again):
             for x, y in zip(one["logits"], other["logits"]):
-                self.assertAlmostEqual(x, y, places=4)
+                self.assertAlmostEqual(x, y, places=places)
 
     def test_a_pooler_that_trains_whole_and_under_lora_does_not_fit_into_peft(self):
         both = LORA + 'targets = ["query", "pooler"]\n'
