@@ -18,6 +18,7 @@ using Arguments = std::vector<std::string>;
 
 // Each takes the arguments behind its name and returns an exit code. The user's mistakes leave as plugtune::Error.
 int train_command(const Arguments& arguments);
+int sweep_command(const Arguments& arguments);
 int eval_command(const Arguments& arguments);
 int predict_command(const Arguments& arguments);
 int merge_command(const Arguments& arguments);

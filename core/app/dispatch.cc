@@ -22,6 +22,7 @@ struct Command {
 
 constexpr Command kCommands[] = {
     {"train", train_command, "an experiment, to a run directory"},
+    {"sweep", sweep_command, "a study: methods, sizes, seeds and rates, compared"},
     {"eval", eval_command, "a finished run on a split"},
     {"predict", predict_command, "labels for lines of text, or words for their [MASK]s"},
     {"merge", merge_command, "a finished run as a plain Hugging Face directory"},

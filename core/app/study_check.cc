@@ -4,10 +4,13 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
+#include <optional>
 #include <set>
 
 #include "app/data_check.h"
 #include "experiment/experiment.h"
+#include "experiment/toml.h"
 #include "formats/model_directory.h"
 #include "plugin/loader.h"
 
@@ -31,13 +34,37 @@ bool starts_from_runs(const Study& study, size_t method, const Experiment& exper
          std::ranges::any_of(experiment.strategies, [](const auto& strategy) { return !strategy.from.empty(); });
 }
 
+/// What a data set says of the tables that it reads. Most methods have the same: it is opened once for them all.
+struct DataAnswer {
+  std::vector<std::string> problems;
+  std::optional<ConfigNode> table;
+};
+using DataAnswers = std::map<std::string, DataAnswer>;
+
+const DataAnswer& ask_data(const Experiment& experiment, const plugin::SearchPath& search, DataAnswers& answers) {
+  ConfigNode read{ConfigNode::Table{}};
+  for (const char* name : {"data", "task", "eval"})
+    if (const ConfigNode* table = experiment.tables.find(name)) read.set(name, *table);
+  const auto [at, is_new] = answers.try_emplace(experiment::write_toml(read));
+  if (!is_new) return at->second;
+  Experiment alone = experiment;
+  alone.problems.clear();
+  gather(alone, [&] { at->second.table = check_data(alone, search); });
+  at->second.problems = alone.problems;
+  return at->second;
+}
+
 /// @param tables  filled in as far as it can be  -> the experiment's problems
 std::vector<std::string> check_run(const Study& study, const study::RunKey& key, const plugin::SearchPath& search,
-                                   study::PluginTables& tables) {
+                                   DataAnswers& answers, study::PluginTables& tables) {
   Experiment experiment = experiment::experiment_of(
       study::run_tables(study, key, [](const std::string& name) { return "{" + name + "}"; }), study.file);
   if (!experiment.model.path.empty()) gather(experiment, [&] { formats::resolve_model(experiment.model.path); });
-  if (!experiment.data.plugin.empty()) gather(experiment, [&] { tables.data = check_data(experiment, search); });
+  if (!experiment.data.plugin.empty()) {
+    const DataAnswer& data = ask_data(experiment, search, answers);
+    tables.data = data.table;
+    experiment.problems.insert(experiment.problems.end(), data.problems.begin(), data.problems.end());
+  }
   if (starts_from_runs(study, key.method, experiment)) return experiment.problems;
   std::vector<ConfigNode> resolved;
   for (size_t i = 0; i < experiment.strategies.size(); ++i) {
@@ -69,12 +96,13 @@ std::vector<study::RunKey> keys_of(const Study& study, size_t method) {
 
 StudyCheck check_study(const Study& study, const plugin::SearchPath& search) {
   StudyCheck check;
+  DataAnswers answers;
   check.plugins.resize(study.methods.size());
   std::vector<std::pair<std::string, std::set<size_t>>> found;  // each problem, and the methods that have it
   for (size_t method = 0; method < study.methods.size(); ++method) {
     for (const study::RunKey& key : keys_of(study, method)) {
       study::PluginTables tables;
-      for (const std::string& problem : check_run(study, key, search, tables)) {
+      for (const std::string& problem : check_run(study, key, search, answers, tables)) {
         auto at = std::ranges::find(found, problem, [](const auto& entry) { return entry.first; });
         if (at == found.end()) at = found.insert(found.end(), {problem, {}});
         at->second.insert(method);

@@ -32,7 +32,8 @@ std::string cell(const View& view, const std::vector<const PlannedRun*>& runs, s
       if (name == metric) sum += value;
   }
   std::string text = fmt::format("{}/{}", finished, of);
-  if (finished > 0 && !metric.empty()) text += fmt::format(" {}", report::metric_text(sum / static_cast<double>(finished)));
+  if (finished > 0 && !metric.empty())
+    text += fmt::format(" {}", report::metric_text(sum / static_cast<double>(finished)));
   return failed > 0 ? text + fmt::format(", {} failed", failed) : text;
 }
 

@@ -35,14 +35,15 @@ class Planner {
 
   Plan make() {
     plan_.choices.resize(study_.methods.size());
+    // Of sources that are trained once the search's runs start too, so they are first.
     for (const size_t method : study_.order) {
-      if (has_search_runs(study_, method))
-        plan_search(method);
-      else
-        plan_.choices[method].rate = rate_of(method);
+      if (!has_search_runs(study_, method)) plan_.choices[method].rate = rate_of(method);
+      if (study_.methods[method].once) plan_runs(method);
     }
     for (const size_t method : study_.order)
-      plan_runs(method);
+      if (has_search_runs(study_, method)) plan_search(method);
+    for (const size_t method : study_.order)
+      if (!study_.methods[method].once) plan_runs(method);
     count();
     return std::move(plan_);
   }
@@ -146,7 +147,8 @@ class Planner {
   void plan_runs(size_t index) {
     const Method& method = study_.methods[index];
     if (!plan_.choices[index].rate || !sources_are_chosen(index)) return;
-    if (method.once) return add({index, false, {}, study_.seeds.front(), *plan_.choices[index].rate, 1}, true);
+    if (method.once)
+      return add({index, false, ConfigNode{int64_t{0}}, study_.seeds.front(), *plan_.choices[index].rate, 1}, true);
     for (const ConfigNode& size : study_.sizes)
       for (const int64_t seed : study_.seeds)
         add({index, false, size, seed, *plan_.choices[index].rate, 1}, method.is_source);

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "experiment/experiment.h"
+#include "experiment/overrides.h"
 #include "study/estimate.h"
 #include "study/sweep.h"
 #include "train/metrics.h"
@@ -47,6 +48,8 @@ ResultRow row_of(const Study& study, const Plan& plan, const Board& board, size_
     const auto& report = board.status(run.id).report;
     if (run.key.method != method || run.key.is_search || whole(run.key.size) != whole(size) || !report) continue;
     row.runs.push_back({run.key.seed, &*report});
+    const ConfigNode* rate = experiment::find_key(report->experiment, "train.learning_rate");
+    if (rate != nullptr) row.rate = real(*rate);
     row.trainable_parameters = report->trainable_parameters;
     row.trainable_fraction = report->trainable_fraction;
     epochs.push_back(epoch_seconds(*report, run.tables));

@@ -15,6 +15,7 @@ struct ResultRow {
   size_t method = 0;
   size_t of = 0;  ///< runs there are to be; those that are finished are `runs`
   std::vector<SeededRun> runs;
+  double rate = NAN;  ///< that they were trained with
   int64_t trainable_parameters = 0;
   double trainable_fraction = 0;
   std::vector<std::pair<std::string, Mean>> metrics;  ///< loss last

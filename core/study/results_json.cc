@@ -23,6 +23,7 @@ Json row_json(const Study& study, const ResultRow& row) {
   Json json = {{"method", study.methods[row.method].name},
                {"runs", row.runs.size()},
                {"of", row.of},
+               {"rate", number(row.rate)},
                {"trainable_parameters", row.trainable_parameters},
                {"trainable_fraction", row.trainable_fraction},
                {"epoch_seconds", mean_json(row.epoch_seconds)},

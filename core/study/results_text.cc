@@ -32,21 +32,20 @@ std::vector<std::string> metric_names(const SizeResults& size) {
   return {};
 }
 
-TextTable size_table(const Study& study, const Results& results, const SizeResults& size) {
+std::string rate_cell(const ResultRow& row) { return std::isfinite(row.rate) ? rate_text(row.rate) : "-"; }
+
+TextTable size_table(const Study& study, const SizeResults& size) {
   const std::vector<std::string> names = metric_names(size);
-  std::vector<TextTable::Column> columns = {{"method", false}, {"runs", true}};
-  const bool has_rates = study.search.has_value();
-  if (has_rates) columns.push_back({"rate", true});
+  std::vector<TextTable::Column> columns = {{"method", false}, {"runs", true}, {"rate", true}};
   for (const std::string& name : names)
     columns.push_back({name, true});
   for (const char* name : {"trainable", "share", "epoch", "relative"})
     columns.push_back({name, true});
   TextTable table(std::move(columns));
   for (const ResultRow& row : size.rows) {
-    const auto& rate = results.choices[row.method].rate;
     const bool is_empty = row.runs.empty();
-    std::vector<std::string> cells = {study.methods[row.method].name, fmt::format("{}/{}", row.runs.size(), row.of)};
-    if (has_rates) cells.push_back(rate && real(*rate) > 0 ? rate_text(real(*rate)) : "-");
+    std::vector<std::string> cells = {study.methods[row.method].name, fmt::format("{}/{}", row.runs.size(), row.of),
+                                      rate_cell(row)};
     for (const std::string& name : names) {
       const Mean* mean = row.find(name);
       cells.push_back(mean == nullptr ? "-" : mean_text(*mean));
@@ -125,7 +124,7 @@ std::string page(const Study& study, const Results& results, const Table& in_tab
     const std::string examples =
         size.size == 0 ? "all training examples" : formats::grouped(size.size) + " training examples";
     const std::string split = results.split.empty() ? "" : ", " + results.split + " split";
-    out += heading(examples + split) + in_table(size_table(study, results, size)) + "\n";
+    out += heading(examples + split) + in_table(size_table(study, size)) + "\n";
     if (size.comparisons.empty()) continue;
     out += in_table(comparison_table(size)) + "\n";
     for (const Comparison& pair : size.comparisons)
@@ -157,10 +156,9 @@ std::string results_markdown(const Study& study, const Results& results) {
 }
 
 std::string results_tables_html(const Study& study, const Results& results) {
-  return page(
-      study, results, report::html_table,
-      [](const std::string& text) { return fmt::format("<h2>{}</h2>\n", report::escaped(text)); },
-      [](const std::string& text) { return fmt::format("<p>{}</p>\n", report::escaped(text)); });
+  return page(study, results, report::html_table,
+              [](const std::string& text) { return fmt::format("<h2>{}</h2>\n", report::escaped(text)); },
+              [](const std::string& text) { return fmt::format("<p>{}</p>\n", report::escaped(text)); });
 }
 
 std::string results_csv(const Study& study, const Results& results) {
@@ -178,13 +176,11 @@ std::string results_csv(const Study& study, const Results& results) {
   const auto number = [](double value) { return std::isfinite(value) ? fmt::format("{}", value) : std::string(); };
   for (const SizeResults& size : results.sizes) {
     for (const ResultRow& row : size.rows) {
-      const auto& rate = results.choices[row.method].rate;
       for (const auto& [name, mean] : row.metrics)
-        table.add({study.methods[row.method].name, std::to_string(size.size),
-                   rate && real(*rate) > 0 ? rate_text(real(*rate)) : "", name, number(mean.value),
-                   number(mean.interval.low), number(mean.interval.high), std::to_string(row.runs.size()),
-                   std::to_string(row.trainable_parameters), number(row.epoch_seconds.value),
-                   number(row.relative_time)});
+        table.add({study.methods[row.method].name, std::to_string(size.size), number(row.rate), name,
+                   number(mean.value), number(mean.interval.low), number(mean.interval.high),
+                   std::to_string(row.runs.size()), std::to_string(row.trainable_parameters),
+                   number(row.epoch_seconds.value), number(row.relative_time)});
     }
   }
   return table.csv();

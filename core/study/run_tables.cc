@@ -108,7 +108,7 @@ ConfigNode run_tables(const Study& study, const RunKey& key,
   shorten(tables, study.file, key.shorter);
   ConfigNode& eval = table_in(tables, "eval");
   eval.set("split", {std::string("validation")});
-  eval.set("metric", study.search->metric);
+  if (std::get<std::string>(study.search->metric.value) != "auto") eval.set("metric", study.search->metric);
   eval.set("test", {false});  // what chooses a rate must not see the test split
   return tables;
 }

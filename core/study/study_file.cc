@@ -324,6 +324,14 @@ void read_common(Study& study) {
   }
 }
 
+/// A search without anything to choose is a slip: the rates are in another table, or misspelt.
+void check_search(Study& study) {
+  const auto chooses = [](const Method& method) { return method.rates.size() > 1; };
+  if (!study.search || !study.problems.empty() || std::ranges::any_of(study.methods, chooses)) return;
+  study.problem("search", "has no rates to choose from; give it, or a [[method]], learning_rates of two or more",
+                study.tables.find("search")->line);
+}
+
 }  // namespace
 
 void Study::problem(const std::string& key, const std::string& text, int line) {
@@ -347,6 +355,7 @@ Study study_of(ConfigNode tables, const std::string& file) {
   find_sources(study);
   put_in_order(study);
   find_reference(study, reference);
+  check_search(study);
   return study;
 }
 

@@ -34,7 +34,7 @@ struct Search {
   ConfigNode size{int64_t{0}};                  ///< data.train_limit
   std::optional<ConfigNode> epochs{}, steps{};  ///< none: as long as the study's own runs
   std::vector<int64_t> seeds{};
-  ConfigNode metric{std::string("auto")};
+  ConfigNode metric{std::string("auto")};  ///< auto: that of [eval]
 };
 
 struct Study {

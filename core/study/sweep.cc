@@ -111,7 +111,8 @@ void Sweep::finish(const PlannedRun& run, int status) {
   fs::remove(errors, ignored);
   if (!failure.empty()) formats::write_file_atomically(board_.error_file(run.id), failure + "\n");
   board_.refresh(run);
-  const Status& now = board_.status(run.id);
+  plan_ = current_plan(study_, board_);
+  const Status now = board_.status(run.id);
   if (now.phase != Phase::kFinished) return show(fmt::format("{}: failed: {}", run.id, failure));
   std::string text = fmt::format("{}: finished", run.id);
   for (const auto& [name, value] : now.report->final_metrics().values)

@@ -360,6 +360,17 @@ def dictionaries():
     dictionary("vocabulary", ["[UNK]", "[CLS]", "[SEP]", "[PAD]", "[MASK]", "##", "\r\n", "\u3000", "\u00a0", "한"])
 
 
+# studies
+
+def study_seeds():
+    least = '[model]\npath = "m"\n[data]\nplugin = "d"\n[[method]]\nname = "a"\nstrategy = { plugin = "x" }\n'
+    halving = '[search]\nmethod = "halving"\nlearning_rates = [1e-4, 1e-3, 2e-3, 1e-2]\nsteps = 9\nseeds = [1, 2]\n'
+    circle = '[[method]]\nname = "b"\nstrategy = { plugin = "x", sources = ["{c}"] }\n[[method]]\nname = "c"\nfrom = "{b}"\n'
+    seeds = {path.stem: path.read_text() for path in sorted((ROOT / "configs/study").glob("*.toml"))}
+    return seeds | {"least": least, "halving": halving + least, "circle": least + circle,
+                    "wrong": '[study]\nseeds = []\nsizes = [1, 1]\njobs = "2"\n[search]\n[[method]]\nname = "a/b"\ndata = 5\n'}
+
+
 def main():
     save("safetensors", safetensors_seeds())
     save("torch_pickle", torch_seeds())
@@ -369,6 +380,7 @@ def main():
     save("vocabulary", vocabulary_seeds())
     save("experiment", experiment_seeds())
     save("reports", report_seeds())
+    save("study", study_seeds())
     save("table", table_seeds())
     dictionaries()
 

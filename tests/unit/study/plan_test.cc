@@ -64,7 +64,7 @@ data = { plugin = "others" }
 TEST(Plan, ChoosesARateOnTheValidationSplitBeforeItTrainsAtEverySize) {
   const Study study = study_from(kSearched);
   Plan plan = plan_with(study, {});
-  EXPECT_EQ(ids_of(plan), (Ids{"search/a-rate1e-4-seed1", "search/a-rate0.001-seed1", "sources/c"}));
+  EXPECT_EQ(ids_of(plan), (Ids{"sources/c", "search/a-rate1e-4-seed1", "search/a-rate0.001-seed1"}));
   EXPECT_EQ(plan.total, 2 * (2 + 1));
   EXPECT_EQ(text_of(plan, "search/a-rate0.001-seed1"), R"([run]
 name = "a-rate0.001-seed1"
@@ -87,7 +87,6 @@ plugin = "x"
 
 [eval]
 split = "validation"
-metric = "auto"
 test = false
 )");
   // Another data set does not know this one's `validation`.
@@ -96,8 +95,8 @@ test = false
   const std::map<std::string, double> first = {{"search/a-rate1e-4-seed1", 0.6}, {"search/a-rate0.001-seed1", 0.7}};
   plan = plan_with(study, first);
   EXPECT_EQ(real(*plan.choices[0].rate), 1e-3);
-  EXPECT_EQ(ids_of(plan), (Ids{"search/a-rate1e-4-seed1", "search/a-rate0.001-seed1", "search/b-rate1e-4-seed1",
-                               "search/b-rate0.001-seed1", "runs/a-n20-seed7", "sources/c"}));
+  EXPECT_EQ(ids_of(plan), (Ids{"sources/c", "search/a-rate1e-4-seed1", "search/a-rate0.001-seed1",
+                               "search/b-rate1e-4-seed1", "search/b-rate0.001-seed1", "runs/a-n20-seed7"}));
   // In the search b starts from the search's own run of a, at the rate that was chosen for it.
   EXPECT_EQ(plan.find("search/b-rate0.001-seed1")->sources, (Ids{"search/a-rate0.001-seed1", "sources/c"}));
   EXPECT_NE(text_of(plan, "search/b-rate0.001-seed1")

@@ -39,19 +39,58 @@ TEST_F(ResultsTest, AreMeansOverSeedsWithPairedComparisons) {
 
   EXPECT_EQ(results_text(study, results)
                 .find("10 training examples, test split\n"
-                      "method  runs         accuracy             loss  trainable   share   epoch  relative\n"
-                      "a        2/2  0.6500 ± 0.6353  0.3500 ± 0.6353      5,000  0.50 %  12.0 s      1.00\n"
-                      "b        2/2  0.8500 ± 0.6353  0.1500 ± 0.6353      5,000  0.50 %  24.0 s      2.00\n"),
+                      "method  runs  rate         accuracy             loss  trainable   share   epoch  relative\n"
+                      "a        2/2  5e-4  0.6500 ± 0.6353  0.3500 ± 0.6353      5,000  0.50 %  12.0 s      1.00\n"
+                      "b        2/2  5e-4  0.8500 ± 0.6353  0.1500 ± 0.6353      5,000  0.50 %  24.0 s      2.00\n"),
             0u)
       << results_text(study, results);
-  EXPECT_NE(
-      results_markdown(study, results).find("### 10 training examples, test split\n\n| method | runs | accuracy |"),
-      std::string::npos);
-  EXPECT_NE(results_csv(study, results).find("\na,10,,accuracy,0.6"), std::string::npos)
+  EXPECT_NE(results_markdown(study, results)
+                .find("### 10 training examples, test split\n\n| method | runs | rate | accuracy |"),
+            std::string::npos);
+  EXPECT_NE(results_csv(study, results).find("\na,10,0.0005,accuracy,0.6"), std::string::npos)
       << results_csv(study, results);
   const auto json = results_json(study, results);
   EXPECT_EQ(json["sizes"][0]["best"], "b");
   EXPECT_EQ(json["sizes"][0]["comparisons"][0]["mcnemar"].size(), 2u);
+}
+
+TEST_F(ResultsTest, WhileItRunsTheTableCountsRunsAndTheirMeans) {
+  const Study study =
+      study_from(std::string("[study]\nname = \"s\"\nseeds = [1, 2]\nsizes = [10, 0]\n") + kCommonTables + R"(
+[search]
+learning_rates = [1e-3, 2e-3]
+[[method]]
+name = "a"
+strategy = { plugin = "x" }
+[[method]]
+name = "b"
+strategy = { plugin = "y", sources = ["{c}"] }
+train = { learning_rate = 1e-4 }
+[[source]]
+name = "c"
+strategy = { plugin = "x" }
+)");
+  Board board(study, {});
+  Plan plan = current_plan(study, board);
+  for (const char* id : {"search/a-rate0.001-seed1", "runs/b-n10-seed1"}) {
+    std::filesystem::create_directories(study.directory / id);
+    report::write_report(study.directory / id / "report.json",
+                         report_of(plan.find(id)->tables, 0.75, {0, 0, 0, 1, 1, 1}));
+    board.refresh(*plan.find(id));
+  }
+  std::filesystem::create_directories(study.directory / "runs");
+  std::ofstream(study.directory / "runs/b-nall-seed2.error") << "no memory\n";
+  board.refresh(*plan.find("runs/b-nall-seed2"));
+  View view = view_of(study, plan, board);
+  write("log.jsonl", "{\"step\": 5, \"epoch\": 0.5, \"loss\": 0.625}\n{\"step\": 7, \"epo");
+  view.running.push_back(running_run(*plan.find("runs/b-n10-seed2"), "log.jsonl"));
+  view.seconds_left = 75;
+  EXPECT_EQ(view_text(view),
+            "method  search  rate      n = 10        n = all\n"
+            "a          1/2               0/2            0/2\n"
+            "b                     1/2 0.7500  0/2, 1 failed\n"
+            " 25 %  runs/b-n10-seed2  loss 0.6250\n"
+            "2 of 10 runs, about 1:15 left\n");
 }
 
 TEST_F(ResultsTest, OfAStudyThatWasNotBegunAreEmpty) {
@@ -60,7 +99,7 @@ TEST_F(ResultsTest, OfAStudyThatWasNotBegunAreEmpty) {
   Board board(study, {});
   const Plan plan = current_plan(study, board);
   const std::string text = results_text(study, results_of(study, plan, board));
-  EXPECT_NE(text.find("a        0/1          -      -      -         -\n"), std::string::npos) << text;
+  EXPECT_NE(text.find("a        0/1     -          -      -      -         -\n"), std::string::npos) << text;
   EXPECT_NE(text.find("0 of 1 runs are finished."), std::string::npos);
 }
 

@@ -84,6 +84,12 @@ TEST(StudyFile, RatesToChooseFromNeedASearch) {
             "method[0].learning_rates: needs a [search] that says how one is chosen (study.toml:4)\n");
 }
 
+TEST(StudyFile, ASearchNeedsRates) {
+  EXPECT_EQ(
+      problems_of("[search]\nlearning_rates = [1e-3]\n[[method]]\nname = \"a\"\nstrategy = { plugin = \"x\" }\n"),
+      "search: has no rates to choose from; give it, or a [[method]], learning_rates of two or more (study.toml:1)\n");
+}
+
 TEST(StudyFile, AStudyWithoutMethodsSaysSo) {
   EXPECT_EQ(problems_of("[study]\nname = \"s\"\n"),
             "method: must be a list of tables, [[method]], and there is none (study.toml)\n");
