@@ -2,6 +2,7 @@
 //
 // Hu et al. 2021, arXiv:2106.09685.
 // rsLoRA: s = alpha / sqrt(r), Kalajdzievski 2023, arXiv:2312.03732. DoRA: Liu et al. 2024, arXiv:2402.09353.
+// LoRA+: a rate of its own for B, Hayou et al. 2024, arXiv:2402.12354.
 #include "exchange.h"
 #include "patches.h"
 #include "settings.h"
@@ -16,7 +17,7 @@ using plugtune::Selector;
 using plugtune::SiteInfo;
 using plugtune::lora::LoraSettings;
 
-class Lora final : public plugtune::Strategy {
+class Lora final : public plugtune::Strategy, public plugtune::ParamGrouping {
  public:
   explicit Lora(const ConfigView& config) : config_(config), settings_(config) {}
 
@@ -40,6 +41,12 @@ class Lora final : public plugtune::Strategy {
     if (settings_.bias != "all") return;
     for (const auto& [name, parameter] : model.base_parameters())
       if (name.ends_with(".bias")) model.train_base(name);
+  }
+
+  plugtune::ParamRule rule(const std::string& name) const override {
+    plugtune::ParamRule rule;
+    if (name.ends_with("." + settings_.name + ".update.b")) rule.learning_rate_scale = settings_.rate_ratio;
+    return rule;
   }
 
  private:

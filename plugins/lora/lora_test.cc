@@ -76,6 +76,20 @@ TEST(Lora, DropoutIsOfTheUpdateAndOnlyInTraining) {
   EXPECT_FALSE(testing::near(dropping->forward(golden.input("a")), expected, 0, 1e-3));
 }
 
+TEST(Lora, ARateOfItsOwnIsForBAlone) {
+  const auto strategy = make_strategy(nlohmann::json{{"rate_ratio", 16}});
+  const auto* grouping = dynamic_cast<ParamGrouping*>(strategy.get());
+  ASSERT_NE(grouping, nullptr);
+  const std::vector<std::pair<std::string, double>> scales = {
+      {"encoder.layer.0.attention.self.query.lora.update.b", 16},
+      {"encoder.layer.0.attention.self.query.lora.update.a", 1},
+      {"encoder.layer.0.attention.self.query.other.update.b", 1},  // another strategy's patch
+      {"classifier.weight", 1},
+  };
+  for (const auto& [name, scale] : scales)
+    EXPECT_EQ(grouping->rule(name).learning_rate_scale, scale) << name;
+}
+
 TEST(Lora, GaussianInitHasDeviationOneOverRank) {
   torch::manual_seed(1);
   plugtune::LowRankOptions options;
@@ -185,7 +199,7 @@ TEST(Lora, SaysWhatIsWrongWithItsSettings) {
       {{{"rnak", 4}},
        "strategy.rnak: unknown key; did you mean 'rank'? keys of strategy 'lora': targets, layers, bias, name, rank, "
        "alpha, dropout, "
-       "rank_stabilized, init, ranks, alphas, exclude, dora"},
+       "rank_stabilized, init, ranks, alphas, exclude, dora, rate_ratio"},
       {{{"rank", 0}, {"dropout", 1}, {"init", "xavier"}},
        "strategy.rank: must be at least 1, got 0\n"
        "strategy.dropout: must be between 0 and 0.999999, got 1\n"

@@ -49,6 +49,7 @@ class LoraSettings {
   std::string bias, name;
   LowRankOptions defaults;
   bool dora = false;
+  double rate_ratio = 1;  ///< of B's rate to A's
   SiteNumbers ranks, alphas;
 
  private:
