@@ -27,7 +27,7 @@ int compare_command(const Arguments& arguments) {
       {"plugtune compare runs/first runs/second", "plugtune compare runs/* --format csv > runs.csv"});
   line.positional("run", /*many=*/true)
       .choice("format", {"table", "markdown", "csv", "json"}, "how it is printed")
-      .value("html", "FILE", "also write a page with the courses of the runs");
+      .value("html", "FILE", "also write a page: what runs are worth against what they cost, and their courses");
   if (!line.parse(arguments)) return kDone;
 
   const report::Comparison comparison = report::read_runs(line.texts("run"));

@@ -34,7 +34,7 @@ class Picture {
       for (const ChartPoint& point : series.points) {
         if (!shows(point)) continue;
         x_.include(point.x), y_.include(point.y);
-        if (has_interval(point)) y_.include(point.low), y_.include(point.high);
+        if (has_interval(point)) y_.include(point.low), y_.include(point.high), has_intervals_ = true;
       }
     }
     if (empty()) return;
@@ -43,7 +43,7 @@ class Picture {
         chart.series, [](const ChartSeries& series) { return series.look == ChartSeries::Look::kDots; });
     const bool are_curves = std::ranges::any_of(
         chart.series, [](const ChartSeries& series) { return series.look == ChartSeries::Look::kLine; });
-    x_.pad(are_points ? 0.08 : are_curves ? 0.01 : 0.03);
+    x_.pad(are_points || has_intervals_ ? 0.08 : are_curves ? 0.01 : 0.03);
     y_.pad(0.08);
   }
 
@@ -54,12 +54,13 @@ class Picture {
                        escaped(chart_.title));
     axes();
     if (chart_.has_diagonal) diagonal();
-    for (const ChartSeries& series : chart_.series)
-      curve(series);
-    for (const ChartSeries& series : chart_.series)
-      points(series);
-    for (const ChartSeries& series : chart_.series)
-      labels(series);
+    for (const auto layer : {&Picture::curve, &Picture::points, &Picture::labels}) {
+      for (const ChartSeries& series : chart_.series) {
+        aside_ = aside_of(series);
+        (this->*layer)(series);
+      }
+      aside_ = 0;
+    }
     return out_ + "</svg>\n";
   }
 
@@ -68,7 +69,13 @@ class Picture {
 
   bool shows(const ChartPoint& point) const { return x_.shows(point.x) && y_.shows(point.y); }
   bool has_interval(const ChartPoint& point) const { return y_.shows(point.low) && y_.shows(point.high); }
-  double x(double value) const { return kLeft + x_.place(value) * (kWidth - kLeft - kRight); }
+  /// Curves with intervals stand a little beside each other, as these would lie on one another.
+  double aside_of(const ChartSeries& series) const {
+    if (!has_intervals_ || series.look != Look::kLineAndDots) return 0;
+    const double middle = 0.5 * static_cast<double>(chart_.series.size() - 1);
+    return std::min(7.0, 40.0 / (1 + middle)) * (static_cast<double>(&series - chart_.series.data()) - middle);
+  }
+  double x(double value) const { return kLeft + x_.place(value) * (kWidth - kLeft - kRight) + aside_; }
   double y(double value) const { return kHeight - kBottom - y_.place(value) * (kHeight - kBottom - kTop); }
 
   void axes() {
@@ -194,6 +201,8 @@ class Picture {
 
   const Chart& chart_;
   ChartScale x_, y_;
+  bool has_intervals_ = false;
+  double aside_ = 0;                // of the series that is being drawn
   std::vector<Box> taken_, lines_;  // where no label may be, and where one is only if it must
   std::string out_;
 };

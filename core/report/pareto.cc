@@ -27,7 +27,8 @@ Chart pareto_chart(const std::string& title, ChartAxis cost, ChartAxis value, co
                    bool lower_is_better) {
   const std::vector<size_t> frontier = pareto_frontier(points, lower_is_better);
   const auto point_of = [&](size_t i) {
-    return ChartPoint{points[i].cost, points[i].value, points[i].title, points[i].label};
+    const ParetoPoint& point = points[i];
+    return ChartPoint{point.cost, point.value, point.title, point.label, false, point.low, point.high};
   };
   ChartSeries line{"", {}, ChartSeries::Look::kSteps, 0},
       best{"nothing cheaper is as good", {}, ChartSeries::Look::kDots, 0},

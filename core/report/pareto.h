@@ -1,6 +1,7 @@
 #pragma once
 // pareto.h - what a gain costs: several runs as points, those that nothing beats marked.
 
+#include <cmath>
 #include <string>
 #include <vector>
 
@@ -11,6 +12,7 @@ namespace plugtune::report {
 struct ParetoPoint {
   std::string label, title;  ///< as of a ChartPoint
   double cost = 0, value = 0;
+  double low = NAN, high = NAN;  ///< the value's interval, where there is one
 };
 
 /// Indices of the points that no other beats, by cost: of equal or lower cost none has an equal or better value (of equal

@@ -45,11 +45,14 @@ std::string costs(const Study& study, const Results& results, const SizeResults&
         {name,
          fmt::format("{}; {} parameters train, {} an epoch", mean_title(name, results.metric, *mean),
                      formats::grouped(row.trainable_parameters), report::duration_text(row.epoch_seconds.value)),
-         cost_of(row), mean->value});
+         cost_of(row), mean->value, mean->interval.low, mean->interval.high});
   }
   if (points.size() < 2) return "";
-  return draw(report::pareto_chart(fmt::format("{} by {}, {}", results.metric, title, examples_text(size)), axis,
-                                   {results.metric}, points, train::is_better(results.metric, 0, 1)));
+  Chart chart =
+      report::pareto_chart(fmt::format("{} by {}, {}", results.metric, title, examples_text(size)), axis,
+                           {results.metric}, points, /*lower_is_better=*/train::is_better(results.metric, 0, 1));
+  chart.caption = "Lines up and down are 95 % intervals over seeds: where they overlap, the order may be chance.";
+  return draw(chart);
 }
 
 std::string all_costs(const Study& study, const Results& results) {
@@ -92,7 +95,7 @@ std::string by_size(const Study& study, const Results& results) {
 
 std::string by_rate(const Study& study, const Results& results) {
   Chart chart{results.search_metric + " by learning rate, validation split",
-              {"learning rate", report::axis_text, /*is_log=*/true},
+              {"learning rate", rate_text, /*is_log=*/true},
               {results.search_metric},
               {},
               "The ring is the rate that was chosen."};

@@ -2,6 +2,7 @@
 #include "experiment/delta_info.h"
 #include "fuzz/fuzz.h"
 #include "report/compare.h"
+#include "report/run_html.h"
 #include "report/run_report.h"
 
 using namespace plugtune;
@@ -11,6 +12,7 @@ namespace {
 void try_report(const std::filesystem::path& path) {
   report::RunReport read;
   if (!fuzz::accepted([&] { read = report::read_report(path); })) return;
+  fuzz::require(report::run_html(read, {}).ends_with("</html>\n"), "a run has a page");
   const std::vector<report::ComparedRun> runs = {{"runs/a", read}, {"runs/b", read}};
   for (const auto& print : {report::compare_table, report::compare_markdown, report::compare_csv, report::compare_json,
                             report::compare_html}) {

@@ -7,6 +7,7 @@
 #include <cmath>
 #include <limits>
 #include <regex>
+#include <set>
 
 #include "report/chart_scale.h"
 #include "report/page.h"
@@ -117,6 +118,17 @@ TEST(Chart, LabelsDoNotLieOnEachOtherOrOnPoints) {
       EXPECT_TRUE(apart) << i << " and " << j;
     }
   }
+}
+
+TEST(Chart, IntervalsOfSeveralCurvesStandBesideEachOther) {
+  Chart chart = chart_of({{1, 0.5, "", "", false, 0.25, 0.75}, {2, 0.5, "", "", false, 0.25, 0.75}});
+  chart.series.push_back({"other", chart.series[0].points, ChartSeries::Look::kLineAndDots, 1});
+  const std::string page = draw(chart);
+  const std::regex circle("cx=\"([0-9.]+)\"");
+  std::set<std::string> places;
+  for (std::sregex_iterator at(page.begin(), page.end(), circle), end; at != end; ++at)
+    places.insert((*at)[1]);
+  EXPECT_EQ(places.size(), 4u);
 }
 
 TEST(Chart, WhereColoursComeAgainLinesAreDashed) {
