@@ -42,15 +42,17 @@ std::vector<std::string> differences_from_plan(const ConfigNode& planned, const 
   std::vector<ConfigNode> strategies;
   for (const auto& strategy : experiment.strategies)
     strategies.push_back(strategy.settings);
-  const ConfigNode nothing{ConfigNode::Table{}};
   const bool knows_strategies = plugins.strategies && plugins.strategies->size() == strategies.size();
   ConfigNode expected = experiment::resolved(experiment, plugins.data.value_or(*planned.find("data")),
                                              knows_strategies ? *plugins.strategies : strategies);
-  const auto want = experiment::flat_values(expected), got = experiment::flat_values(there);
+  const auto want = experiment::flat_values(expected), given = experiment::flat_values(planned),
+             got = experiment::flat_values(there);
   std::vector<std::string> found;
   for (const auto& [key, value] : want) {
     if (value == "\"auto\"" || std::ranges::find(kOpenKeys, key) != std::end(kOpenKeys)) continue;
     const auto other = got.find(key);
+    // A default of a key that came into being after that run is what the run had without it.
+    if (other == got.end() && !given.contains(key)) continue;
     if (other == got.end() || other->second != value)
       found.push_back(
           fmt::format("{}: {} there, {} here", key, other == got.end() ? "not given" : other->second, value));

@@ -86,6 +86,19 @@ TEST_F(BoardTest, AKeyThatTheStudyNoLongerSetsIsSeenWhereThePluginsDefaultIsKnow
             (std::vector<std::string>{"strategy.rank: 4 there, 8 here"}));
 }
 
+TEST_F(BoardTest, AReportFromBeforeAKeyCameIntoBeingStillCounts) {
+  const Plan plan = plan_with(study, {});
+  finish(plan, a);
+  const report::RunReport there = report::read_report(study.directory / a / "report.json");
+  ConfigNode tables = plan.find(a)->tables;
+  PluginTables plugins;
+  plugins.strategies = {experiment::parse_toml("rank = 4\nnew = 1", "f")};
+  EXPECT_EQ(differences_from_plan(tables, there.experiment, plugins), std::vector<std::string>{});
+  tables.set("strategy", experiment::parse_toml("plugin = \"x\"\nrank = 4\nnew = 1", "f"));
+  EXPECT_EQ(differences_from_plan(tables, there.experiment, plugins),
+            (std::vector<std::string>{"strategy.new: not given there, 1 here"}));
+}
+
 TEST_F(BoardTest, AFailedRunSaysWhyAndWhatStartsFromItWaits) {
   fs::create_directories(study.directory / "runs");
   std::ofstream(study.directory / (a + ".error")) << "the disk is full\n";
