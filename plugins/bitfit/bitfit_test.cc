@@ -11,6 +11,7 @@ using testing::fresh_delta;
 using testing::Golden;
 using testing::make_strategy;
 using testing::tiny_model;
+using testing::tuned;
 
 class LayerNormGolden : public testing::ForeignGoldenTest {};
 
@@ -34,13 +35,6 @@ class LayerNormTenSteps : public testing::ForeignGoldenTest {};
 TEST_P(LayerNormTenSteps, EqualPeft) { expect_ten_steps(); }
 INSTANTIATE_TEST_SUITE_P(Peft, LayerNormTenSteps, ::testing::Values("layernorm_peft"),
                          [](const auto& info) { return std::string(info.param); });
-
-std::shared_ptr<model::Bert> tuned(const nlohmann::json& settings) {
-  auto model = tiny_model();
-  make_strategy(settings)->apply(*model);
-  model->eval();
-  return model;
-}
 
 TEST(BitFit, LogitsLossAndEveryGradientEqualTransformers) {
   const Golden golden("bitfit_bias");

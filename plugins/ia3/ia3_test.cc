@@ -10,6 +10,7 @@ using testing::error_of_writing;
 using testing::fresh_delta;
 using testing::make_strategy;
 using testing::tiny_model;
+using testing::tuned;
 
 class Ia3Golden : public testing::ForeignGoldenTest {};
 
@@ -78,13 +79,6 @@ TEST(Ia3, FilesBecomeRolesWhereTheyCan) {
                             {"targets", {"query", "key", "value", "ffn_up", "ffn_down"}},
                             {"layers", "1"},
                             {"feedforward", nlohmann::json::array()}}));
-}
-
-std::shared_ptr<model::Bert> tuned(const nlohmann::json& settings) {
-  auto model = tiny_model();
-  make_strategy(settings)->apply(*model);
-  model->eval();
-  return model;
 }
 
 TEST(Ia3, StartsAsTheIdentity) {

@@ -8,6 +8,7 @@ using testing::error_of;
 using testing::Golden;
 using testing::make_strategy;
 using testing::tiny_model;
+using testing::tuned;
 
 /// peft's options as settings of ours. A suffix of module names ("output.dense") is a path here.
 nlohmann::json lora_settings(const nlohmann::json& options) {
@@ -47,13 +48,6 @@ TEST_P(LoraGolden, PackedBatchEqualsEachSequenceAlone) { testing::expect_packed_
 
 INSTANTIATE_TEST_SUITE_P(Peft, LoraGolden, ::testing::Values("lora_qv", "lora_rslora", "lora_all", "lora_embedding"),
                          [](const auto& info) { return std::string(info.param); });
-
-std::shared_ptr<model::Bert> tuned(const nlohmann::json& settings) {
-  auto model = tiny_model();
-  make_strategy(settings)->apply(*model);
-  model->eval();
-  return model;
-}
 
 TEST(Lora, StartsAsTheIdentity) {
   const Golden golden("lora_qv");

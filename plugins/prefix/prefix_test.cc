@@ -11,6 +11,7 @@ using testing::fresh_delta;
 using testing::Golden;
 using testing::make_strategy;
 using testing::tiny_model;
+using testing::tuned;
 
 class PrefixGolden : public testing::ForeignGoldenTest {};
 
@@ -34,13 +35,6 @@ TEST_P(PrefixTenSteps, EqualTheLibrarys) { expect_ten_steps(); }
 INSTANTIATE_TEST_SUITE_P(Peers, PrefixTenSteps,
                          ::testing::Values("prefix_peft", "prefix_adapters", "prefix_adapters_flat"),
                          [](const auto& info) { return std::string(info.param); });
-
-std::shared_ptr<model::Bert> tuned(const nlohmann::json& settings) {
-  auto model = tiny_model();
-  make_strategy(settings)->apply(*model);
-  model->eval();
-  return model;
-}
 
 TEST(Prefix, DropsWholeRowsOfItsOwnForEachSequenceInTrainingOnly) {
   const Golden golden("full_classification");

@@ -11,6 +11,7 @@ using testing::fresh_delta;
 using testing::Golden;
 using testing::make_strategy;
 using testing::tiny_model;
+using testing::tuned;
 
 class PromptGolden : public testing::ForeignGoldenTest {};
 
@@ -26,13 +27,6 @@ class PromptTenSteps : public testing::ForeignGoldenTest {};
 TEST_P(PromptTenSteps, EqualTheLibrarys) { expect_ten_steps(); }
 INSTANTIATE_TEST_SUITE_P(Peers, PromptTenSteps, ::testing::Values("prompt_peft", "prompt_adapters"),
                          [](const auto& info) { return std::string(info.param); });
-
-std::shared_ptr<model::Bert> tuned(const nlohmann::json& settings) {
-  auto model = tiny_model();
-  make_strategy(settings)->apply(*model);
-  model->eval();
-  return model;
-}
 
 Tensor vectors(const nlohmann::json& settings) {
   torch::manual_seed(5);

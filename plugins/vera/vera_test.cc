@@ -8,13 +8,7 @@ using testing::error_of;
 using testing::Golden;
 using testing::make_strategy;
 using testing::tiny_model;
-
-std::shared_ptr<model::Bert> tuned(const nlohmann::json& settings) {
-  auto model = tiny_model();
-  make_strategy(settings)->apply(*model);
-  model->eval();
-  return model;
-}
+using testing::tuned;
 
 class VeraGolden : public ::testing::Test {
  protected:

@@ -32,6 +32,14 @@ inline std::unique_ptr<Strategy> make_strategy(const nlohmann::json& settings = 
   return std::unique_ptr<Strategy>(item.create_strategy(view));
 }
 
+/// The tiny model with the plugin's strategy on it, in evaluation mode.
+inline std::shared_ptr<model::Bert> tuned(const nlohmann::json& settings) {
+  auto model = tiny_model();
+  make_strategy(settings)->apply(*model);
+  model->eval();
+  return model;
+}
+
 /// What `action` says when it throws Error; "" when it does not throw.
 inline std::string error_of(const std::function<void()>& action) {
   try {
