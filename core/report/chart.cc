@@ -4,7 +4,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 
 #include "report/chart_scale.h"
@@ -174,14 +173,13 @@ class Picture {
     for (const ChartPoint& point : series.points) {
       if (point.label.empty() || !shows(point)) continue;
       const double px = x(point.x), py = y(point.y), width = kColumn * static_cast<double>(display_width(point.label));
-      const std::array<std::pair<double, double>, 8> places = {{{px + 11, py - 7},
-                                                                {px - 11 - width, py - 7},
-                                                                {px - width / 2, py - 25},
-                                                                {px - width / 2, py + 10},
-                                                                {px + 7, py - 24},
-                                                                {px - 7 - width, py - 24},
-                                                                {px + 7, py + 9},
-                                                                {px - 7 - width, py + 9}}};
+      std::vector<std::pair<double, double>> places = {
+          {px + 11, py - 7}, {px - 11 - width, py - 7}, {px - width / 2, py - 25}, {px - width / 2, py + 10},
+          {px + 7, py - 24}, {px - 7 - width, py - 24}, {px + 7, py + 9},          {px - 7 - width, py + 9}};
+      if (has_interval(point)) {  // at its ends, too
+        for (const double left : {px - width / 2, px - width, px})
+          places.insert(places.end(), {{left, y(point.high) - kTextHeight - 2}, {left, y(point.low) + 2}});
+      }
       const auto place = [&](bool on_lines) {
         for (const auto& [left, top] : places) {
           const Box box{left - 3, top, left + width + 3, top + kTextHeight};

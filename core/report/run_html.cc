@@ -93,7 +93,7 @@ std::string facts(const RunReport& report) {
   for (const auto& strategy : report.strategies)
     facts.add("strategy",
               fmt::format("{} {}: {} parameters", strategy.name, strategy.version, grouped(strategy.trainable)));
-  facts.add("head", fmt::format("{} parameters", grouped(report.head_parameters)));
+  facts.add("task head", fmt::format("{} parameters", grouped(report.head_parameters)));
   if (report.result.steps > 0) {
     facts.add("training",
               fmt::format("{} steps, {} tokens{}; the {} delta is kept", grouped(report.result.steps),
