@@ -118,8 +118,4 @@ Metrics metrics_of(TaskKind kind, const Predictions& predictions) {
   return compute_metrics(kind, predictions.logits, predictions.targets, predictions.loss);
 }
 
-Metrics evaluate(model::Bert& model, const data::EncodedSplit& split, int64_t batch_tokens, const Tensor& features) {
-  return metrics_of(model.options().task, predict(model, split, batch_tokens, features));
-}
-
 }  // namespace plugtune::train

@@ -27,10 +27,6 @@ Metrics metrics_of(TaskKind kind, const Predictions& predictions);
 Predictions predict(model::Bert& model, const data::EncodedSplit& split, int64_t batch_tokens,
                     const Tensor& features = {});
 
-/// Metrics of predict().
-Metrics evaluate(model::Bert& model, const data::EncodedSplit& split, int64_t batch_tokens,
-                 const Tensor& features = {});
-
 /// What the head reads of every example, (E,H) in the split's order and the model's type: evaluation mode, no graph. The bits do
 /// not depend on the order in which examples are asked for later.
 Tensor features_of(model::Bert& model, const data::EncodedSplit& split, int64_t batch_tokens);
