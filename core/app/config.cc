@@ -3,6 +3,7 @@
 
 #include "app/command_line.h"
 #include "app/data_check.h"
+#include "app/gather.h"
 #include "app/taken_runs.h"
 #include "experiment/delta_info.h"
 #include "experiment/experiment.h"
@@ -33,12 +34,7 @@ ConfigNode check(Session& session) {
   ConfigNode dataset{ConfigNode::Table{}};
   std::vector<ConfigNode> strategies(experiment.strategies.size(), dataset);
   const auto attempt = [&](const std::string& plugin, auto&& open) {
-    if (plugin.empty()) return;  // a problem already
-    try {
-      open();
-    } catch (const Error& error) {
-      experiment.add_problems(error);
-    }
+    if (!plugin.empty()) gather(experiment, open);  // else it is a problem already
   };
   attempt(experiment.data.plugin, [&] { dataset = check_data(experiment, session.search); });
   for (size_t i = 0; i < strategies.size(); ++i) {

@@ -6,6 +6,8 @@
 
 #include <algorithm>
 
+#include "app/data_check.h"
+#include "app/gather.h"
 #include "app/taken_runs.h"
 #include "experiment/run_directory.h"
 #include "experiment/settle.h"
@@ -20,21 +22,6 @@ namespace {
 
 using experiment::DeltaInfo;
 using experiment::Experiment;
-
-/// Runs `step`; the problems of what it throws join those of the file.
-template <class Step>
-void gather(Experiment& experiment, const Step& step) {
-  try {
-    step();
-  } catch (const Error& error) {
-    experiment.add_problems(error);
-  }
-}
-
-experiment::SplitSizes sizes_of(const Dataset& dataset, int64_t train_limit) {
-  return {dataset.size(Split::kTrain), dataset.size(Split::kValidation), dataset.size(Split::kTest),
-          data::limit_problem(dataset, train_limit)};
-}
 
 void start_threads(Experiment& experiment) {
   if (experiment.train.threads > 0) at::set_num_threads(experiment.train.threads);
@@ -216,7 +203,7 @@ Session open_experiment(Experiment experiment, const plugin::SearchPath& search)
       session.dataset.emplace(plugin.create_dataset(view));
       data_settings = view.resolved();
       session.task = experiment::settle_task(file, session.dataset->dataset->task());
-      experiment::settle_evaluation(file, session.task, sizes_of(*session.dataset->dataset, file.data.train_limit),
+      experiment::settle_evaluation(file, session.task, split_sizes(*session.dataset->dataset, file.data.train_limit),
                                     train::metric_names(session.task.kind, file.task.next_sentence));
     });
   if (session.dataset) gather(file, [&] { open_base(session); });

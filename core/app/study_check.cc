@@ -9,6 +9,7 @@
 #include <set>
 
 #include "app/data_check.h"
+#include "app/gather.h"
 #include "experiment/experiment.h"
 #include "experiment/toml.h"
 #include "formats/model_directory.h"
@@ -19,15 +20,6 @@ namespace {
 
 using experiment::Experiment;
 using study::Study;
-
-template <class Step>
-void gather(Experiment& experiment, const Step& step) {
-  try {
-    step();
-  } catch (const Error& error) {
-    experiment.add_problems(error);
-  }
-}
 
 bool starts_from_runs(const Study& study, size_t method, const Experiment& experiment) {
   return !study.methods[method].sources.empty() || !experiment.run.from.empty() ||
