@@ -7,7 +7,7 @@
 namespace {
 
 /// A step frees its tensors and the next one makes them again: pages that went back to the system in between would have to be mapped
-/// and zeroed anew, 4,000 of them a step of a small model.
+/// and zeroed anew.
 void keep_freed_pages() {
   constexpr int kLargest = 32 << 20;  // of what malloc keeps; what is larger is the system's again at once
   mallopt(M_MMAP_THRESHOLD, kLargest);
