@@ -3,8 +3,9 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 
-#include "places.h"
+#include "plugtune/blocks/peft_modules.h"
 #include "settings.h"
 
 namespace plugtune::ia3 {
@@ -12,52 +13,52 @@ namespace {
 
 constexpr const char* kConfigFile = "adapter_config.json";
 
+/// A linear layer and what is scaled of it.
+struct Place {
+  BertSite site;
+  bool is_input = false;
+};
+
+std::vector<BertSite> sites_of(const std::vector<Place>& places, bool inputs_only) {
+  std::vector<BertSite> sites;
+  for (const Place& place : places)
+    if (place.is_input || !inputs_only) sites.push_back(place.site);
+  return sites;
+}
+
 /// The delta of places whose factors `take` reads, and the settings that select them.
 template <class Take>
 MethodDelta delta_of(const std::vector<Place>& chosen, const ModelInfo& info, const std::string& convention,
                      Take take) {
   MethodDelta delta{ConfigNode{ConfigNode::Table{}}, {}, {}};
-  const Targets targets = targets_of(chosen, info);
-  std::vector<Place> inputs;
-  std::ranges::copy_if(chosen, std::back_inserter(inputs), &Place::is_input);
-  // Without layers: the targets have them already.
-  const Targets feedforward = targets_of(inputs, info);
+  const std::vector<BertSite> sites = sites_of(chosen, /*inputs_only=*/false);
   delta.settings.set("convention", {convention});
-  delta.settings.set("targets", array_of(targets.targets));
-  if (!targets.layers.empty()) delta.settings.set("layers", {targets.layers});
-  delta.settings.set("feedforward", array_of(feedforward.targets));
+  set_targets(delta.settings, sites, info);
+  delta.settings.set("feedforward", array_of(targets_among(sites_of(chosen, /*inputs_only=*/true), sites)));
   for (const Place& place : chosen)
-    delta.tensors.emplace_back(place.site.path + ".ia3.l", take(place));
+    delta.tensors.emplace_back(delta_key(place.site, "ia3", "l"), take(place));
   return delta;
 }
 
-MethodDelta read_peft(const ForeignAdapter& adapter, ForeignTensors& tensors, const ModelInfo& info) {
+MethodDelta read_peft(ForeignAdapter& adapter, ForeignTensors& tensors, const ModelInfo& info) {
   const ConfigView config(adapter.config, {kConfigFile, "peft's IA3", "", {}});
-  const ModuleNames targets(config, adapter.config, "target_modules");
-  const ModuleNames excluded(config, adapter.config, "exclude_modules");
-  const ModuleNames feedforward(config, adapter.config, "feedforward_modules");
-  if (!targets.is_given())
-    config.problem("target_modules", "must be a list of module names or an expression, it is missing");
-  if (!feedforward.is_given()) {
+  const std::vector<BertSite> linears = bert_linears(info);
+  const PeftModules modules = read_peft_modules(config, adapter.config, linears);
+  const ModuleNames feedforward = read_module_names(config, adapter.config, "feedforward_modules");
+  if (!config.has("feedforward_modules")) {
     config.problem("feedforward_modules",
                    "must be a list of module names or an expression, it is missing; without it the "
                    "file does not say which factors scale inputs");
   }
-  // How training started, and what the host reads.
-  reject_unknown_fields(config, adapter.config,
-                        {"auto_mapping", "base_model_name_or_path", "inference_mode", "init_ia3_weights",
-                         "modules_to_save", "peft_type", "peft_version", "revision", "task_type"});
+  reject_unknown_fields(config, adapter.config, with_peft_fields({"init_ia3_weights"}));
   std::vector<Place> chosen;
-  for (Place& place : all_places(info)) {
-    place.is_input = feedforward.name_loosely(place.site.path);
-    if (targets.name(place.site.path) && !excluded.name(place.site.path)) chosen.push_back(place);
-  }
-  if (chosen.empty()) config.problem("target_modules", "names no linear layer of a BERT");
-  if (!config.problems().empty()) throw Error(config.problems());
+  for (const BertSite& site : chosen_sites(modules, linears, tensors, {".ia3_l"}, config, adapter.notes))
+    chosen.push_back({site, feedforward.match_loosely(site.info.path)});
   return delta_of(chosen, info, "paper", [&](const Place& place) {
+    const BertSite& site = place.site;
     const std::vector<int64_t> shape =
-        place.is_input ? std::vector<int64_t>{1, place.in} : std::vector<int64_t>{place.out, 1};
-    return tensors.take(place.site.path + ".ia3_l", shape).reshape({-1});
+        place.is_input ? std::vector<int64_t>{1, site.in_features} : std::vector<int64_t>{site.out_features, 1};
+    return tensors.take(site.info.path + ".ia3_l", shape).reshape({-1});
   });
 }
 
@@ -75,8 +76,8 @@ constexpr HubRole kHubRoles[] = {
     {Role::kFfnDown, nullptr, "output_lora"},
 };
 
-std::string hub_key(const Place& place, const std::string& name) {
-  return place.site.path + ".loras." + name + ".lora_B";
+std::string hub_key(const BertSite& site, const std::string& name) {
+  return site.info.path + ".loras." + name + ".lora_B";
 }
 
 MethodDelta read_hub(ForeignAdapter& adapter, ForeignTensors& tensors, const ModelInfo& info) {
@@ -104,12 +105,12 @@ MethodDelta read_hub(ForeignAdapter& adapter, ForeignTensors& tensors, const Mod
     adapter.notes.push_back("alpha = " + c10::str(alpha) + " was multiplied into the factors; written again it is 1");
   }
   std::vector<Place> chosen;
-  for (const Place& place : all_places(info)) {
-    const bool is_left_out = std::ranges::count(leave_out, place.site.layer) > 0;
-    if (roles.contains(place.site.role) && !is_left_out) chosen.push_back(place);
+  for (const BertSite& site : bert_linears(info)) {
+    const bool is_left_out = std::ranges::count(leave_out, site.info.layer) > 0;
+    if (roles.contains(site.info.role) && !is_left_out) chosen.push_back({site});
   }
   return delta_of(chosen, info, "adapters", [&](const Place& place) {
-    const Tensor l = tensors.take(hub_key(place, adapter.name), {place.out, 1}).reshape({-1});
+    const Tensor l = tensors.take(hub_key(place.site, adapter.name), {place.site.out_features, 1}).reshape({-1});
     return alpha == 1 ? l : l * alpha;
   });
 }
@@ -122,40 +123,24 @@ struct Factors {
 
 Factors factors_of(const MethodDelta& delta, const ModelInfo& info) {
   const Ia3Settings settings(ConfigView(delta.settings, {"strategy", "strategy 'ia3'", "", {}}));
-  std::map<std::string, Tensor> left(delta.tensors.begin(), delta.tensors.end());
   Factors factors;
-  for (Place& place : all_places(info)) {
-    const auto at = left.find(place.site.path + "." + settings.name + ".l");
-    if (at == left.end()) continue;
-    place.is_input = settings.inputs.matches(place.site);
-    factors.places.push_back(place);
-    factors.l.push_back(at->second);
-    left.erase(at);
+  for (const BertSite& site : linears_of(delta, settings.targets, "ia3", info)) {
+    factors.places.push_back({site, settings.inputs.matches(site.info)});
+    factors.l.push_back(delta.tensor(delta_key(site, settings.name, "l")));
   }
-  for (const auto& [key, tensor] : left)
-    throw Error("ia3: '" + key + "' has no name in another library; the classifier cannot be scaled there");
   return factors;
 }
 
 ForeignAdapter write_peft(const Factors& factors, const ModelInfo& info) {
-  const PeftModules modules = peft_modules(factors.places, info);
-  ForeignAdapter adapter{"peft", "", ConfigNode{ConfigNode::Table{}}, {}, {}, {}};
-  adapter.config.set("auto_mapping", {std::string()});
-  adapter.config.set("base_model_name_or_path", {std::string()});
+  ForeignAdapter adapter{"peft", "", peft_config("IA3"), {}, {}, {}};
   adapter.config.set("exclude_modules", {std::string()});
   adapter.config.set("fan_in_fan_out", {false});
-  adapter.config.set("feedforward_modules", array_of(modules.feedforward));
-  adapter.config.set("inference_mode", {true});
+  adapter.config.set("feedforward_modules", array_of(peft_names(sites_of(factors.places, /*inputs_only=*/true), info)));
   adapter.config.set("init_ia3_weights", {true});
-  adapter.config.set("modules_to_save", array_of({"classifier", "score"}));
-  adapter.config.set("peft_type", {std::string("IA3")});
-  adapter.config.set("peft_version", {std::string("0.21.2")});
-  adapter.config.set("revision", {std::string()});
-  adapter.config.set("target_modules", array_of(modules.targets));
-  adapter.config.set("task_type", {std::string("SEQ_CLS")});
+  adapter.config.set("target_modules", array_of(peft_names(sites_of(factors.places, /*inputs_only=*/false), info)));
   for (size_t i = 0; i < factors.places.size(); ++i) {
     const Place& place = factors.places[i];
-    adapter.tensors.emplace_back(place.site.path + ".ia3_l", factors.l[i].unsqueeze(place.is_input ? 0 : 1));
+    adapter.tensors.emplace_back(place.site.info.path + ".ia3_l", factors.l[i].unsqueeze(place.is_input ? 0 : 1));
   }
   return adapter;
 }
@@ -166,15 +151,15 @@ ConfigNode::Array left_out(const Factors& factors, const ModelInfo& info) {
   for (const Place& place : factors.places) {
     if (place.is_input) {
       throw Error(
-          "ia3: AdapterHub's library scales outputs only, and '" + place.site.path +
+          "ia3: AdapterHub's library scales outputs only, and '" + place.site.info.path +
           "' is scaled at its input (the convention of peft and the paper); export to peft or hf, or train with "
           "convention = \"adapters\"");
     }
     const bool is_known =
-        std::ranges::any_of(kHubRoles, [&](const HubRole& entry) { return entry.role == place.site.role; });
+        std::ranges::any_of(kHubRoles, [&](const HubRole& entry) { return entry.role == place.site.info.role; });
     if (!is_known)
-      throw Error("ia3: AdapterHub's library cannot scale '" + place.site.path + "'; export to peft or hf");
-    layers[place.site.role].insert(place.site.layer);
+      throw Error("ia3: AdapterHub's library cannot scale '" + place.site.info.path + "'; export to peft or hf");
+    layers[place.site.info.role].insert(place.site.info.layer);
   }
   for (const auto& [role, of_role] : layers) {
     if (of_role == layers.begin()->second) continue;
@@ -191,7 +176,7 @@ ConfigNode::Array left_out(const Factors& factors, const ModelInfo& info) {
 ForeignAdapter write_hub(const Factors& factors, const std::string& name, const ModelInfo& info) {
   const ConfigNode::Array leave_out = left_out(factors, info);
   const auto has = [&](Role role) {
-    return std::ranges::any_of(factors.places, [&](const Place& place) { return place.site.role == role; });
+    return std::ranges::any_of(factors.places, [&](const Place& place) { return place.site.info.role == role; });
   };
   ForeignAdapter adapter{"adapterhub", name, ConfigNode{ConfigNode::Table{}}, {}, {}, {}};
   std::vector<std::string> matrices;
@@ -215,7 +200,7 @@ ForeignAdapter write_hub(const Factors& factors, const std::string& name, const 
   adapter.config.set("vera_b", {std::string()});
   adapter.config.set("vera_d", {std::string()});
   for (size_t i = 0; i < factors.places.size(); ++i)
-    adapter.tensors.emplace_back(hub_key(factors.places[i], name), factors.l[i].unsqueeze(1));
+    adapter.tensors.emplace_back(hub_key(factors.places[i].site, name), factors.l[i].unsqueeze(1));
   return adapter;
 }
 

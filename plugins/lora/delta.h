@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "bert_sites.h"
+#include "plugtune/blocks/peft_modules.h"
 #include "settings.h"
 
 namespace plugtune::lora {
@@ -24,8 +24,6 @@ struct LoraDelta {
   std::map<std::string, Tensor> tensors;  ///< by delta key
 };
 
-/// 8 instead of 8.0: how the libraries write an alpha.
-ConfigNode number_node(double number);
 ConfigNode text_node(const std::string& text);
 ConfigNode integers_node(const std::vector<int64_t>& numbers);
 /// What becomes null.

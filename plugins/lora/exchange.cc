@@ -1,8 +1,6 @@
 // exchange.cc - which files are LoRA's, and what its readers and writers share.
 #include "exchange.h"
 
-#include <cmath>
-
 #include "delta.h"
 
 namespace plugtune::lora {
@@ -63,11 +61,6 @@ Tensor LoraDelta::at(const BertSite& site, const std::string& parameter) const {
   const auto found = tensors.find(key);
   if (found == tensors.end()) throw Error("delta of strategy 'lora': has no tensor '" + key + "'");
   return found->second;
-}
-
-ConfigNode number_node(double number) {
-  if (number == std::floor(number) && std::abs(number) < 1e15) return {static_cast<int64_t>(number)};
-  return {number};
 }
 
 ConfigNode text_node(const std::string& text) { return {text}; }

@@ -5,53 +5,26 @@
 #include "changed_base.h"
 #include "delta.h"
 #include "exchange.h"
-#include "peft_modules.h"
+#include "peft_words.h"
 
 namespace plugtune::lora {
 namespace {
 
 constexpr const char* kConfigFile = "adapter_config.json";
 
-/// Fields that describe and do not compute, or configure what another field turns on, or are read by hand here.
-const std::vector<std::string> kOtherFields = {
-    "auto_mapping", "base_model_name_or_path", "corda_config",   "eva_config", "inference_mode",  "init_lora_weights",
-    "loftq_config", "lora_ga_config",          "megatron_core",  "peft_type",  "peft_version",    "qalora_group_size",
-    "revision",     "runtime_config",          "target_modules", "task_type",  "exclude_modules", "layers_pattern"};
+/// Fields that configure what another field turns on, or are read by hand here.
+const std::vector<std::string> kOtherFields =
+    with_peft_fields({"corda_config", "eva_config", "init_lora_weights", "loftq_config", "lora_ga_config",
+                      "megatron_core", "qalora_group_size", "runtime_config", "layers_pattern"});
 
 struct PeftConfig {
   PeftModules modules;
   LowRankOptions defaults;
-  Patterns ranks, alphas;
+  PeftPatterns ranks, alphas;
   bool dora = false;
   std::string bias;
   BaseChange change = BaseChange::kNone;
 };
-
-ModuleNames module_names_of(const ConfigView& view, const ConfigNode& config, const std::string& key) {
-  ModuleNames names{.list = view.strings(key, {}), .regex = ""};
-  const ConfigNode* node = config.find(key);
-  if (node == nullptr || !std::holds_alternative<std::string>(node->value) || names.list.empty()) return names;
-  return {.list = {}, .regex = names.list.front()};
-}
-
-/// "all-linear": every linear layer but the head. The library replaces it by names before it saves; its users need not.
-void replace_shorthand(ModuleNames& targets, const std::vector<BertSite>& sites) {
-  std::string lower = targets.regex;
-  std::ranges::transform(lower, lower.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  if (lower != "all-linear") return;
-  targets.regex.clear();
-  for (const BertSite& site : sites)
-    if (site.info.role != Role::kWordEmbeddings) targets.list.push_back("bert." + site.info.path);
-}
-
-Patterns patterns_of(const ConfigView& view, const std::string& key) {
-  Patterns patterns;
-  for (const auto& [pattern, number] : view.numbers(key)) {
-    if (!is_readable(pattern)) view.problem(key, "'" + pattern + "' is a regular expression that only Python reads");
-    patterns.emplace_back(pattern, number);
-  }
-  return patterns;
-}
 
 BaseChange change_of(const ConfigView& view, const ConfigNode& config) {
   const ConfigNode* node = config.find("init_lora_weights");
@@ -64,36 +37,15 @@ BaseChange change_of(const ConfigView& view, const ConfigNode& config) {
   return change.value_or(BaseChange::kNone);
 }
 
-void check_readable(const ConfigView& view, const std::string& key, const std::vector<std::string>& expressions) {
-  for (const std::string& expression : expressions)
-    if (!is_readable(expression))
-      view.problem(key, "'" + expression + "' is a regular expression that only Python reads");
-}
-
 PeftConfig config_of(const ConfigView& view, const ConfigNode& config, const std::vector<BertSite>& sites) {
   PeftConfig read;
-  PeftModules& modules = read.modules;
-  if (!view.has("target_modules")) view.problem("target_modules", "is required");
-  modules.targets = module_names_of(view, config, "target_modules");
-  replace_shorthand(modules.targets, sites);
-  modules.exclude = module_names_of(view, config, "exclude_modules");
-  modules.layers = view.integers("layers_to_transform", {}, /*min=*/0);
-  modules.layers_pattern = view.strings("layers_pattern", {});
-  modules.modules_to_save = view.strings("modules_to_save", {});
-  check_readable(view, "exclude_modules", {modules.exclude.regex});
-  check_readable(view, "layers_pattern", modules.layers_pattern);
-  check_readable(view, "modules_to_save", modules.modules_to_save);
+  read.modules = read_peft_modules(view, config, sites);
   read.defaults.rank = view.integer("r", 8, /*min=*/1);
   read.defaults.alpha = view.number("lora_alpha", 8);
   read.defaults.dropout = view.number("lora_dropout", 0, 0, 0.999999);
   read.defaults.rank_stabilized = view.boolean("use_rslora", false);
-  read.ranks = patterns_of(view, "rank_pattern");
-  read.alphas = patterns_of(view, "alpha_pattern");
-  for (const auto& [pattern, rank] : read.ranks) {
-    if (rank >= 1 && rank == std::floor(rank)) continue;
-    view.problem("rank_pattern",
-                 "must hold whole numbers of at least 1, got " + c10::str(rank) + " for '" + pattern + "'");
-  }
+  read.ranks = read_rank_pattern(view);
+  read.alphas = read_peft_patterns(view, "alpha_pattern");
   read.dora = view.boolean("use_dora", false);
   read.bias = view.choice("bias", "none", {"none", "all", "lora_only"});
   read.change = change_of(view, config);
@@ -102,28 +54,6 @@ PeftConfig config_of(const ConfigView& view, const ConfigNode& config, const std
   if (start != nullptr && *start == "gaussian") read.defaults.init = LowRankInit::kGaussian;
   reject_unknown_fields(view, config, kOtherFields);
   return read;
-}
-
-/// The sites that the file is for. Of an expression that only Python reads: those that it holds tensors of.
-std::vector<BertSite> chosen_sites(const PeftModules& modules, const std::vector<BertSite>& sites,
-                                   const ForeignTensors& tensors, std::vector<std::string>& notes) {
-  const bool is_known = modules.targets.regex.empty() || is_readable(modules.targets.regex);
-  if (!is_known) {
-    notes.push_back(
-        "target_modules is a regular expression that only Python reads; the layers are those that the file "
-        "holds tensors of");
-  }
-  std::vector<BertSite> chosen;
-  for (const BertSite& site : sites) {
-    const bool has_tensors =
-        tensors.has(site.info.path + ".lora_A.weight") || tensors.has(site.info.path + ".lora_embedding_A");
-    if (is_known ? modules.choose(site.info) : has_tensors) chosen.push_back(site);
-  }
-  return chosen;
-}
-
-bool is_among(const std::vector<BertSite>& sites, const SiteInfo& info) {
-  return std::ranges::any_of(sites, [&](const BertSite& site) { return site.info.path == info.path; });
 }
 
 bool matches_any(const std::string& target, const std::vector<BertSite>& sites) {
@@ -153,44 +83,41 @@ bool mean(const ConfigNode& settings, const std::vector<BertSite>& sites, const 
   try {
     const LoraSettings read(view_of(settings));
     return std::ranges::all_of(
-        sites, [&](const BertSite& site) { return read.chooses(site.info) == is_among(chosen, site.info); });
+        sites, [&](const BertSite& site) { return read.chooses(site.info) == has_site(chosen, site.info.path); });
   } catch (const Error&) {
     return false;
   }
 }
 
-/// targets, layers and exclude in the words of the file where they mean the same here, else every site by its path.
+/// targets, layers and exclude in the words of the file where they mean the same here, else what says it shortest.
 ConfigNode targets_settings(const PeftModules& modules, const std::vector<BertSite>& sites,
-                            const std::vector<BertSite>& chosen, int64_t layers) {
+                            const std::vector<BertSite>& chosen, const ModelInfo& model) {
   ConfigNode settings{ConfigNode::Table{}};
   const std::vector<std::string> targets = targets_of(modules.targets, sites);
   settings.set("targets", array_of(targets));
   std::vector<std::string> kept;
   for (const int64_t layer : modules.layers)
-    if (layer < layers) kept.push_back(std::to_string(layer));
+    if (layer < model.layers) kept.push_back(std::to_string(layer));
   if (!kept.empty()) settings.set("layers", text_node(join(kept, ",")));
   std::vector<std::string> excluded = targets_of(modules.exclude, sites);
   // With layers nothing outside of them is meant there; here its target alone chooses it.
   for (const BertSite& site : sites) {
     const bool is_outside = !kept.empty() && site.info.layer < 0;
     if (is_outside && Selector(targets).matches(site.info) && !Selector(excluded).matches(site.info) &&
-        !is_among(chosen, site.info))
+        !has_site(chosen, site.info.path))
       excluded.emplace_back(role_name(site.info.role));
   }
   if (!excluded.empty()) settings.set("exclude", array_of(excluded));
   if (mean(settings, sites, chosen)) return settings;
 
-  std::vector<std::string> paths;
-  for (const BertSite& site : chosen)
-    paths.push_back(site.info.path);
-  ConfigNode by_path{ConfigNode::Table{}};
-  by_path.set("targets", array_of(paths));
-  return by_path;
+  ConfigNode shortest{ConfigNode::Table{}};
+  set_targets(shortest, chosen, model);
+  return shortest;
 }
 
 /// `ranks` or `alphas`: the file's patterns where they mean the same here, else the sites that differ by their paths.
-ConfigNode numbers_node(const Patterns& patterns, double fallback, double factor, const std::vector<BertSite>& sites,
-                        const std::vector<BertSite>& chosen) {
+ConfigNode numbers_node(const PeftPatterns& patterns, double fallback, double factor,
+                        const std::vector<BertSite>& sites, const std::vector<BertSite>& chosen) {
   const auto wanted = [&](const BertSite& site) {
     return pattern_value(patterns, site.info).value_or(fallback) * factor;
   };
@@ -206,18 +133,15 @@ ConfigNode numbers_node(const Patterns& patterns, double fallback, double factor
     return numbers.at(site.info).value_or(fallback * factor) == wanted(site);
   };
   if (std::ranges::all_of(chosen, is_right)) return table;
-  ConfigNode by_path{ConfigNode::Table{}};
-  for (const BertSite& site : chosen)
-    if (wanted(site) != fallback * factor) by_path.set(site.info.path, number_node(wanted(site)));
-  return by_path;
+  return numbers_by_path(chosen, fallback * factor, wanted);
 }
 
 bool is_empty(const ConfigNode& table) { return std::get<ConfigNode::Table>(table.value).empty(); }
 
 /// @param growth  2 when the start is taken back by a second update of the same rank beside the first, else 1
 ConfigNode settings_of(const PeftConfig& config, int64_t growth, const std::vector<BertSite>& sites,
-                       const std::vector<BertSite>& chosen, int64_t layers) {
-  ConfigNode settings = targets_settings(config.modules, sites, chosen, layers);
+                       const std::vector<BertSite>& chosen, const ModelInfo& model) {
+  ConfigNode settings = targets_settings(config.modules, sites, chosen, model);
   const LowRankOptions& defaults = config.defaults;
   // Of twice the rank, and the scale must stay: alpha / r, or alpha / sqrt(r).
   const double rank_growth = static_cast<double>(growth);
@@ -276,16 +200,15 @@ void take_biases(const PeftConfig& config, const ModelInfo& info, const std::vec
   const auto& saved = config.modules.modules_to_save;
   const bool pooler_is_head =
       std::ranges::any_of(saved, [](const std::string& name) { return name.find("pooler") != std::string::npos; });
-  std::vector<BertSite> linears = bert_sites(info);
-  linears.erase(linears.begin());  // the word embedding has none
+  const std::vector<BertSite> linears = bert_linears(info);
   for (const std::string& bias : bert_biases(info)) {
-    const SiteInfo layer{bias.substr(0, bias.size() - std::string(".bias").size()), Role::kNone, -1};
-    const bool is_wrapped = is_among(chosen, layer);
+    const std::string layer = bias.substr(0, bias.size() - std::string(".bias").size());
+    const bool is_wrapped = has_site(chosen, layer);
     if (!is_wrapped && config.bias == "lora_only") continue;
-    if (layer.path == "pooler.dense" && pooler_is_head) continue;
-    const auto linear = std::ranges::find_if(linears, [&](const BertSite& s) { return s.info.path == layer.path; });
+    if (layer == "pooler.dense" && pooler_is_head) continue;
+    const auto linear = std::ranges::find_if(linears, [&](const BertSite& s) { return s.info.path == layer; });
     const int64_t size = linear == linears.end() ? info.hidden_size : linear->out_features;
-    delta.tensors.emplace_back(bias, tensors.take(is_wrapped ? layer.path + ".base_layer.bias" : bias, {size}));
+    delta.tensors.emplace_back(bias, tensors.take(is_wrapped ? layer + ".base_layer.bias" : bias, {size}));
   }
 }
 
@@ -295,8 +218,8 @@ MethodDelta read_peft(ForeignAdapter& adapter, ForeignTensors& tensors, const Ex
   const ConfigView view(adapter.config, {.subject = kConfigFile, .owner = "peft's LoRA", .file = "", .open_run = {}});
   const std::vector<BertSite> sites = bert_sites(base.info);
   const PeftConfig config = config_of(view, adapter.config, sites);
-  const std::vector<BertSite> chosen = chosen_sites(config.modules, sites, tensors, adapter.notes);
-  if (chosen.empty()) throw view.error("target_modules", "names no linear layer and no word embedding of BERT");
+  const std::vector<BertSite> chosen =
+      chosen_sites(config.modules, sites, tensors, {".lora_A.weight", ".lora_embedding_A"}, view, adapter.notes);
   if (config.change != BaseChange::kNone) {
     if (chosen.front().info.role == Role::kWordEmbeddings) {
       throw view.error("init_lora_weights", "is of linear layers only, and target_modules name the word embedding");
@@ -305,7 +228,7 @@ MethodDelta read_peft(ForeignAdapter& adapter, ForeignTensors& tensors, const Ex
   }
   MethodDelta delta;
   const int64_t growth = config.change == BaseChange::kNone ? 1 : 2;
-  delta.settings = settings_of(config, growth, sites, chosen, base.info.layers);
+  delta.settings = settings_of(config, growth, sites, chosen, base.info);
   for (const BertSite& site : chosen)
     take_update(config, site, tensors, base, delta);
   take_biases(config, base.info, chosen, tensors, delta);

@@ -3,7 +3,7 @@
 
 #include "delta.h"
 #include "exchange.h"
-#include "peft_modules.h"
+#include "peft_words.h"
 
 namespace plugtune::lora {
 namespace {
@@ -39,13 +39,13 @@ std::vector<std::string> excluded_there(const LoraDelta& delta) {
   return targets;
 }
 
-/// In the words of the settings where they mean the same there, else every module by its name.
-PeftModules modules_of(const LoraDelta& delta, int64_t layers) {
+/// In the words of the settings where they mean the same there, else what says it shortest.
+PeftModules modules_of(const LoraDelta& delta, const ModelInfo& model) {
   PeftModules modules;
   modules.targets = names_of(delta.settings.targets);
   const std::vector<std::string> excluded = excluded_there(delta);
   modules.exclude = names_of(excluded);
-  modules.layers = layers_of(delta, layers);
+  modules.layers = layers_of(delta, model.layers);
   const bool is_allowed = modules.layers.empty() || modules.targets.regex.empty();  // an expression cannot have layers
   const bool is_readable_there = is_readable(modules.targets.regex) && is_readable(modules.exclude.regex);
   const bool is_same =
@@ -53,16 +53,16 @@ PeftModules modules_of(const LoraDelta& delta, int64_t layers) {
       std::ranges::all_of(
           delta.sites, [&](const BertSite& site) { return modules.choose(site.info) == is_chosen(delta, site.info); });
   if (is_same) return modules;
-  PeftModules by_name;
-  by_name.targets.list = module_names(delta.chosen);
-  return by_name;
+  PeftModules shortest;
+  shortest.targets.list = peft_names(delta.chosen, model);
+  return shortest;
 }
 
 /// @param wanted  the number of a site
 template <class Wanted>
 ConfigNode patterns_node(const SiteNumbers& numbers, double fallback, const std::vector<BertSite>& chosen,
                          const Wanted& wanted) {
-  Patterns patterns;
+  PeftPatterns patterns;
   for (const auto& [target, number] : numbers.entries())
     patterns.emplace_back(pattern_of_target(target), number);
   std::ranges::sort(patterns);  // as the file will have them
@@ -71,11 +71,10 @@ ConfigNode patterns_node(const SiteNumbers& numbers, double fallback, const std:
       std::ranges::all_of(chosen, [&](const BertSite& site) {
         return pattern_value(patterns, site.info).value_or(fallback) == wanted(site);
       });
+  if (!is_same) return numbers_by_path(chosen, fallback, wanted);
   ConfigNode table{ConfigNode::Table{}};
   for (const auto& [pattern, number] : patterns)
-    if (is_same) table.set(pattern, number_node(number));
-  for (const BertSite& site : chosen)
-    if (!is_same && wanted(site) != fallback) table.set(site.info.path, number_node(wanted(site)));
+    table.set(pattern, number_node(number));
   return table;
 }
 
@@ -83,26 +82,21 @@ ConfigNode names_node(const ModuleNames& names) {
   return names.empty() ? null_node() : names.regex.empty() ? array_of(names.list) : text_node(names.regex);
 }
 
-ConfigNode config_of(const LoraDelta& delta, int64_t layers) {
+ConfigNode config_of(const LoraDelta& delta, const ModelInfo& model) {
   const LoraSettings& settings = delta.settings;
   const LowRankOptions& defaults = settings.defaults;
-  const PeftModules modules = modules_of(delta, layers);
-  ConfigNode config{ConfigNode::Table{}};
+  const PeftModules modules = modules_of(delta, model);
+  ConfigNode config = peft_config("LORA");
   for (const char* unset :
-       {"alora_invocation_tokens", "arrow_config", "auto_mapping", "base_model_name_or_path", "corda_config",
-        "eva_config", "kasa_config", "layer_replication", "layers_pattern", "lora_ga_config", "megatron_config",
-        "monteclora_config", "revision", "target_parameters", "trainable_token_indices", "use_bdlora", "velora_config"})
+       {"alora_invocation_tokens", "arrow_config", "corda_config", "eva_config", "kasa_config", "layer_replication",
+        "layers_pattern", "lora_ga_config", "megatron_config", "monteclora_config", "target_parameters",
+        "trainable_token_indices", "use_bdlora", "velora_config"})
     config.set(unset, null_node());
   for (const char* off : {"ensure_weight_tying", "fan_in_fan_out", "lora_bias", "use_qalora"})
     config.set(off, {false});
   config.set("loftq_config", {ConfigNode::Table{}});
-  config.set("inference_mode", {true});
   config.set("megatron_core", text_node("megatron.core"));
-  config.set("modules_to_save", array_of({"classifier", "score"}));
-  config.set("peft_type", text_node("LORA"));
-  config.set("peft_version", text_node("0.21.2"));
   config.set("qalora_group_size", {int64_t{16}});
-  config.set("task_type", text_node("SEQ_CLS"));
 
   config.set("bias", text_node(settings.bias));
   const bool is_gaussian = defaults.init == LowRankInit::kGaussian;
@@ -128,8 +122,7 @@ void write_biases(const LoraDelta& delta, const ModelInfo& info, ForeignAdapter&
   if (delta.settings.bias == "none") return;
   for (const std::string& bias : bert_biases(info)) {
     const std::string layer = bias.substr(0, bias.size() - std::string(".bias").size());
-    const bool is_wrapped =
-        std::ranges::any_of(delta.chosen, [&](const BertSite& site) { return site.info.path == layer; });
+    const bool is_wrapped = has_site(delta.chosen, layer);
     if (!is_wrapped && delta.settings.bias == "lora_only") continue;
     const auto tensor = delta.tensors.find(bias);
     if (tensor == delta.tensors.end()) {
@@ -144,12 +137,8 @@ void write_biases(const LoraDelta& delta, const ModelInfo& info, ForeignAdapter&
 
 ForeignAdapter write_peft(const MethodDelta& method, const ExchangeBase& base) {
   const LoraDelta delta(method, "peft", base);
-  ForeignAdapter adapter{.format = "peft",
-                         .name = "",
-                         .config = config_of(delta, base.info.layers),
-                         .tensors = {},
-                         .members = {},
-                         .notes = {}};
+  ForeignAdapter adapter{
+      .format = "peft", .name = "", .config = config_of(delta, base.info), .tensors = {}, .members = {}, .notes = {}};
   for (const BertSite& site : delta.chosen) {
     const bool is_words = site.info.role == Role::kWordEmbeddings;
     const std::string& path = site.info.path;

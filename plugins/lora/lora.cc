@@ -36,8 +36,8 @@ class Lora final : public plugtune::Strategy, public plugtune::ParamGrouping {
       const bool is_classifier = site->info().role == Role::kClassifier;  // trains anyway: the host's business
       if (settings_.bias == "lora_only" && !is_classifier) model.train_base(site->info().path + ".bias");
     }
-    check_numbers("ranks", settings_.ranks, patched);
-    check_numbers("alphas", settings_.alphas, patched);
+    settings_.ranks.check_matched(config_, "ranks", patched);
+    settings_.alphas.check_matched(config_, "alphas", patched);
     if (settings_.bias != "all") return;
     for (const auto& [name, parameter] : model.base_parameters())
       if (name.ends_with(".bias")) model.train_base(name);
@@ -86,14 +86,6 @@ class Lora final : public plugtune::Strategy, public plugtune::ParamGrouping {
       if (Selector({target}).matches(model.word_embeddings().info())) continue;
       model.linears({{target}, "", settings_.exclude.subject()});
     }
-  }
-
-  void check_numbers(const char* key, const plugtune::lora::SiteNumbers& numbers,
-                     const std::vector<SiteInfo>& patched) const {
-    const std::string unmatched = numbers.unmatched(patched);
-    if (unmatched.empty()) return;
-    throw config_.error(key, "'" + unmatched + "' matches none of the targets; their paths look like '" +
-                                 (patched.empty() ? "" : patched.back().path) + "'");
   }
 
   ConfigView config_;

@@ -36,12 +36,7 @@ class LoraGolden : public ::testing::TestWithParam<const char*> {
 TEST_P(LoraGolden, LogitsLossAndEveryGradientEqualPeft) { testing::expect_golden_pass(golden, *model); }
 
 TEST_P(LoraGolden, FoldedModelGivesTheLogitsOfPeftsMergedOne) {
-  const Tensor patched = model->forward(golden.input("a"));
-  model->fold();
-  EXPECT_TRUE(model->patched_sites().empty());
-  const Tensor folded = model->forward(golden.input("a"));
-  EXPECT_TRUE(near_golden(golden, "merged_logits", folded));
-  EXPECT_TRUE(testing::near(folded, patched, 0, 1e-5));
+  testing::expect_folded_equals_patched(golden, *model);
 }
 
 TEST_P(LoraGolden, PackedBatchEqualsEachSequenceAlone) { testing::expect_packed_equals_alone(*model); }

@@ -1,35 +1,13 @@
 #pragma once
 // settings.h - the table of an experiment file that sets up LoRA, and which sites it means.
 
-#include <optional>
 #include <string>
 #include <vector>
 
+#include "plugtune/blocks/site_numbers.h"
 #include "plugtune/plugtune.h"
 
 namespace plugtune::lora {
-
-/// `ranks = { query = 16, "encoder.layer.0.*.dense" = 4 }`: numbers of some sites, by role, path, glob or /regex/.
-/// Where several keys match, the narrowest wins: path, glob, regular expression, role; then the first by alphabet.
-class SiteNumbers {
- public:
-  SiteNumbers() = default;
-  SiteNumbers(const ConfigView& config, const std::string& key);
-  std::optional<double> at(const SiteInfo& site) const;
-  /// A path, glob or expression that matches none of `sites`, or "". Roles may be absent.
-  std::string unmatched(const std::vector<SiteInfo>& sites) const;
-  /// Key and number, narrowest first.
-  std::vector<std::pair<std::string, double>> entries() const;
-
- private:
-  struct Entry {
-    int breadth;
-    std::string key;
-    double number;
-    Selector selector;
-  };
-  std::vector<Entry> entries_;  // narrowest first
-};
 
 /// What the table says, checked.
 class LoraSettings {
@@ -55,12 +33,5 @@ class LoraSettings {
  private:
   Selector selector_;
 };
-
-/// Every role that LoRA can be applied to.
-std::vector<std::string> lora_roles();
-
-/// `/.../`: a regular expression. A '.', '*' or '?' in a target otherwise: a path or glob.
-bool is_regex(const std::string& target);
-bool is_path_or_glob(const std::string& target);
 
 }  // namespace plugtune::lora

@@ -112,6 +112,18 @@ inline void expect_golden_pass(
   }
 }
 
+/// Folding takes every patch off and leaves the logits, which are those of the peer's own merge where it was recorded.
+inline void expect_folded_equals_patched(const Golden& golden, model::Bert& model) {
+  const Tensor patched = model.forward(golden.input("a"));
+  model.fold();
+  EXPECT_TRUE(model.patched_sites().empty());
+  const Tensor folded = model.forward(golden.input("a"));
+  EXPECT_TRUE(near(folded, patched, golden.rounding("logits")));
+  if (golden.tensors().contains("merged_logits")) {
+    EXPECT_TRUE(near_golden(golden, "merged_logits", folded));
+  }
+}
+
 /// Sequence b of a packed batch as a batch of its own.
 inline model::Input alone(const model::Input& all, int64_t b) {
   const int64_t begin = all.layout.offset(b), end = all.layout.offset(b + 1);
