@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "plugtune/blocks/random_parts.h"
-#include "plugtune/blocks/text_file.h"
+#include "plugtune/blocks/tab_separated.h"
 #include "plugtune/error.h"
 #include "plugtune/example_source.h"
 #include "plugtune/plugin.h"
@@ -28,7 +28,7 @@ const std::vector<std::string> kTrainable = {"snli", "multinli", "dev"};  // in 
 constexpr const char* kWhereFrom =
     "get the official files from https://github.com/kakaobrain/kor-nlu-datasets; train = [\"multinli\"] does without "
     "snli_1.0_train.ko.tsv, train = [\"dev\"] without both";
-constexpr std::string_view kHeader = "sentence1\tsentence2\tgold_label";
+const std::vector<std::string> kColumns = {"sentence1", "sentence2", "gold_label"};
 const std::vector<std::string> kLabels = {"entailment", "neutral", "contradiction"};
 constexpr std::string_view kNoLabel = "-";  // of SNLI: the annotators did not agree
 
@@ -40,34 +40,16 @@ struct Pair {
 };
 
 std::vector<Pair> read_pairs(const TextFile& file, Source source) {
-  plugtune::LineReader lines(file.text());
-  plugtune::FileProblems problems(file);
-  std::string_view line;
-  lines.next(line);
-  if (line != kHeader) {
-    problems.add(
-        0, "header: must be 'sentence1', 'sentence2' and 'gold_label' with tabs between, got " + plugtune::shown(line));
-    problems.throw_if_any();
-  }
   std::vector<Pair> pairs;
-  std::vector<std::string_view> columns;
-  while (lines.next(line)) {
-    plugtune::split_columns(line, '\t', columns);
-    const size_t at = file.offset_of(line);
-    if (columns.size() != 3) {
-      problems.add(at, "row: must have 3 columns, got " + std::to_string(columns.size()),
-                   "sentence1, sentence2 and gold_label have one tab between them each");
-    } else if (columns[2] != kNoLabel) {
-      const auto label = std::find(kLabels.begin(), kLabels.end(), columns[2]);
-      if (label == kLabels.end()) {
-        problems.add(at, "label: must be entailment, neutral, contradiction or -, got " + plugtune::shown(columns[2]));
-        continue;
-      }
-      pairs.push_back({file.offset_of(columns[0]), columns[0].size(), file.offset_of(columns[1]), columns[1].size(),
-                       static_cast<uint8_t>(label - kLabels.begin()), source});
-    }
-  }
-  problems.throw_if_any();
+  plugtune::read_tab_separated(file, kColumns, [&](const std::vector<std::string_view>& columns) -> std::string {
+    if (columns[2] == kNoLabel) return "";
+    const auto label = std::find(kLabels.begin(), kLabels.end(), columns[2]);
+    if (label == kLabels.end())
+      return "label: must be entailment, neutral, contradiction or -, got " + plugtune::shown(columns[2]);
+    pairs.push_back({file.offset_of(columns[0]), columns[0].size(), file.offset_of(columns[1]), columns[1].size(),
+                     static_cast<uint8_t>(label - kLabels.begin()), source});
+    return "";
+  });
   return pairs;
 }
 

@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-#include "plugtune/blocks/text_file.h"
+#include "plugtune/blocks/tab_separated.h"
 #include "plugtune/error.h"
 #include "plugtune/example_source.h"
 #include "plugtune/plugin.h"
@@ -20,8 +20,8 @@ using plugtune::Split;
 using plugtune::TextFile;
 
 constexpr const char* kWhereFrom = "get the official files from https://github.com/kakaobrain/kor-nlu-datasets";
-constexpr std::string_view kHeader = "genre\tfilename\tyear\tid\tscore\tsentence1\tsentence2";
-constexpr size_t kColumns = 7, kScore = 4, kFirst = 5, kSecond = 6;
+const std::vector<std::string> kColumns = {"genre", "filename", "year", "id", "score", "sentence1", "sentence2"};
+constexpr size_t kScore = 4, kFirst = 5, kSecond = 6;
 constexpr double kHighest = 5;
 
 /// One pair: where its sentences lie in the file.
@@ -48,33 +48,14 @@ std::optional<double> parse_score(std::string_view text) {
 }
 
 std::vector<Pair> read_pairs(const TextFile& file) {
-  plugtune::LineReader lines(file.text());
-  plugtune::FileProblems problems(file);
-  std::string_view line;
-  lines.next(line);
-  if (line != kHeader) {
-    problems.add(0,
-                 "header: must be 'genre', 'filename', 'year', 'id', 'score', 'sentence1' and 'sentence2' with tabs "
-                 "between, got " +
-                     plugtune::shown(line));
-    problems.throw_if_any();
-  }
   std::vector<Pair> pairs;
-  std::vector<std::string_view> columns;
-  while (lines.next(line)) {
-    plugtune::split_columns(line, '\t', columns);
-    const size_t at = file.offset_of(line);
-    if (columns.size() != kColumns) {
-      problems.add(at, "row: must have 7 columns, got " + std::to_string(columns.size()),
-                   "genre, filename, year, id, score, sentence1 and sentence2 have one tab between them each");
-    } else if (const std::optional<double> score = parse_score(columns[kScore]); !score) {
-      problems.add(at, "score: must be a number from 0 to 5, got " + plugtune::shown(columns[kScore]));
-    } else {
-      const std::string_view first = columns[kFirst], second = columns[kSecond];
-      pairs.push_back({file.offset_of(first), first.size(), file.offset_of(second), second.size(), *score});
-    }
-  }
-  problems.throw_if_any();
+  plugtune::read_tab_separated(file, kColumns, [&](const std::vector<std::string_view>& columns) -> std::string {
+    const std::optional<double> score = parse_score(columns[kScore]);
+    if (!score) return "score: must be a number from 0 to 5, got " + plugtune::shown(columns[kScore]);
+    const std::string_view first = columns[kFirst], second = columns[kSecond];
+    pairs.push_back({file.offset_of(first), first.size(), file.offset_of(second), second.size(), *score});
+    return "";
+  });
   return pairs;
 }
 

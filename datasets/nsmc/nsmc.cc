@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "plugtune/blocks/random_parts.h"
-#include "plugtune/blocks/text_file.h"
+#include "plugtune/blocks/tab_separated.h"
 #include "plugtune/error.h"
 #include "plugtune/example_source.h"
 #include "plugtune/plugin.h"
@@ -24,7 +24,7 @@ constexpr const char* kWhereFrom =
     "get the official files from https://github.com/e9t/nsmc, or train configs/nsmc/quickstart.toml, which runs "
     "without "
     "them";
-constexpr std::string_view kHeader = "id\tdocument\tlabel";
+const std::vector<std::string> kColumns = {"id", "document", "label"};
 
 /// One review: where its document lies in the file.
 struct Review {
@@ -33,29 +33,12 @@ struct Review {
 };
 
 std::vector<Review> read_reviews(const TextFile& file) {
-  plugtune::LineReader lines(file.text());
-  plugtune::FileProblems problems(file);
-  std::string_view line;
-  lines.next(line);
-  if (line != kHeader) {
-    problems.add(0, "header: must be 'id', 'document' and 'label' with tabs between, got " + plugtune::shown(line));
-    problems.throw_if_any();
-  }
   std::vector<Review> reviews;
-  std::vector<std::string_view> columns;
-  while (lines.next(line)) {
-    plugtune::split_columns(line, '\t', columns);
-    const size_t at = file.offset_of(line);
-    if (columns.size() != 3) {
-      problems.add(at, "row: must have 3 columns, got " + std::to_string(columns.size()),
-                   "id, document and label have one tab between them each");
-    } else if (columns[2] != "0" && columns[2] != "1") {
-      problems.add(at, "label: must be 0 or 1, got " + plugtune::shown(columns[2]));
-    } else {
-      reviews.push_back({file.offset_of(columns[1]), columns[1].size(), columns[2] == "1"});
-    }
-  }
-  problems.throw_if_any();
+  plugtune::read_tab_separated(file, kColumns, [&](const std::vector<std::string_view>& columns) -> std::string {
+    if (columns[2] != "0" && columns[2] != "1") return "label: must be 0 or 1, got " + plugtune::shown(columns[2]);
+    reviews.push_back({file.offset_of(columns[1]), columns[1].size(), columns[2] == "1"});
+    return "";
+  });
   return reviews;
 }
 
