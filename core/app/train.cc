@@ -140,7 +140,8 @@ bool has_reporter(const Session& session) {
 report::RunReport::Test test_of(const Session& session, const train::Predictions& predictions, double seconds) {
   return {train::metrics_of(session.task.kind, predictions), seconds,
           report::answers_of(session.task.kind, predictions),
-          report::worst_mistakes(session.task, predictions, *session.dataset->dataset, Split::kTest)};
+          report::worst_mistakes(session.task, predictions, *session.dataset->dataset, Split::kTest,
+                                 static_cast<size_t>(session.experiment.eval_choices.mistakes))};
 }
 
 /// The delta that was kept, on the test split; strategies that report look on. Not done again when training's last evaluation was it.
@@ -215,6 +216,7 @@ int train(const CommandLine& line, double start) {
   report.result = trainer.run(line.has("resume"));
   evaluate_test(session, splits, trainer.last_predictions(), report);
   write_delta(directory.paths(), trainer.delta(), session.delta_info());
+  report.delta_bytes = static_cast<int64_t>(std::filesystem::file_size(directory.paths().delta_tensors()));
   report.total_seconds = now() - start;
   report.peak_memory_bytes = peak_memory_bytes();
   report::write_report(directory.paths().report(), report);

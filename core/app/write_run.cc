@@ -55,7 +55,9 @@ void check_new_run(const std::string& command, const std::filesystem::path& run)
 void write_finished_run(Session& session, const std::filesystem::path& run) {
   const experiment::RunDirectory directory(run, session.resolved, /*resume=*/false);
   write_delta(directory.paths(), train::collect_delta(session.model()), session.delta_info());
-  report::write_report(directory.paths().report(), report_of(session));
+  report::RunReport report = report_of(session);
+  report.delta_bytes = static_cast<int64_t>(std::filesystem::file_size(directory.paths().delta_tensors()));
+  report::write_report(directory.paths().report(), report);
 }
 
 }  // namespace plugtune::app

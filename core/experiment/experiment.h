@@ -79,6 +79,7 @@ struct EvalChoices {
   std::string split = "auto";  ///< settled: "validation" or "test"; "none" when the data set has neither
   std::string keep = "auto";   ///< settled: "best" or "last"
   bool test = true;            ///< false: the test split is not evaluated on at the end
+  int64_t mistakes = 20;       ///< texts that the report holds of the test split, at most
 };
 
 struct Experiment {

@@ -280,7 +280,9 @@ void read_eval(Experiment& experiment) {
   eval.keep_best = experiment.eval_choices.keep == "best";
   eval.patience = table->integer("patience", eval.patience, 0);
   eval.batch_tokens = table->integer("batch_tokens", eval.batch_tokens, 1);
-  if (table->has("test")) experiment.eval_choices.test = table->boolean("test", true);
+  EvalChoices& choices = experiment.eval_choices;
+  if (table->has("test")) choices.test = table->boolean("test", true);
+  if (table->has("mistakes")) choices.mistakes = table->integer("mistakes", choices.mistakes, 0, 1000);
   if (eval.every.steps == train::Every::kNever) {
     if (eval.keep_best) table->problem("keep", "\"best\" needs evaluations to choose from, but every = \"never\"");
     if (eval.patience > 0) table->problem("patience", "needs evaluations to wait for, but every = \"never\"");

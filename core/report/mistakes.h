@@ -10,8 +10,8 @@
 
 namespace plugtune::report {
 
-/// How many a report holds, and how much of each text: code points.
-inline constexpr size_t kMistakesKept = 20, kMistakeTextKept = 400;
+/// How much of each text a report holds: code points.
+inline constexpr size_t kMistakeTextKept = 400;
 
 /// One example of a split and what was said of it.
 struct Mistake {
@@ -27,8 +27,9 @@ struct Mistake {
 /// Confidence is the probability of what was predicted; of a multi-label task that of the decision that is wrong and surest;
 /// of a regression the size of the error (no answer is "wrong" there). Empty of masked LM and of a split without labels.
 /// @param dataset  where the texts are: example i of the predictions is at(split, i)
+/// @param most  how many
 std::vector<Mistake> worst_mistakes(const Task& task, const train::Predictions& predictions, const Dataset& dataset,
-                                    Split split, size_t most = kMistakesKept);
+                                    Split split, size_t most);
 
 nlohmann::ordered_json mistakes_json(const std::vector<Mistake>& mistakes);
 /// @param file  what messages begin with. Throws Error naming the field that is damaged.

@@ -133,6 +133,7 @@ RunReport read_fields(const JsonObject& object) {
   report.startup_seconds = seconds.number("startup");
   report.total_seconds = seconds.number("total");
   report.peak_memory_bytes = object.integer("peak_memory_bytes");
+  if (object.has("delta_bytes")) report.delta_bytes = object.integer("delta_bytes");
   return report;
 }
 
@@ -215,6 +216,7 @@ Json to_json(const RunReport& report) {
                      {"total", report.total_seconds}};
   json["tokens_per_second"] = report.tokens_per_second();
   json["peak_memory_bytes"] = report.peak_memory_bytes;
+  if (report.delta_bytes > 0) json["delta_bytes"] = report.delta_bytes;
   return json;
 }
 

@@ -70,6 +70,7 @@ struct RunReport {
 
   double startup_seconds = 0, total_seconds = 0;
   int64_t peak_memory_bytes = 0;
+  int64_t delta_bytes = 0;  ///< of the file of the delta's tensors; 0: of a report from before it was told
 
   /// The evaluation of the delta that was kept, or nullptr.
   const train::EvalReport* kept() const;

@@ -40,7 +40,9 @@ Json row_json(const Study& study, const ResultRow& row) {
     json["seeds"].push_back({{"seed", run.seed},
                              {"metrics", values},
                              {"train_seconds", run.report->result.train_seconds},
-                             {"peak_memory_bytes", run.report->peak_memory_bytes}});
+                             {"steps", run.report->result.steps},
+                             {"peak_memory_bytes", run.report->peak_memory_bytes},
+                             {"delta_bytes", run.report->delta_bytes}});
   }
   return json;
 }

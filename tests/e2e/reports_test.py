@@ -66,6 +66,12 @@ class Reports(RunFiles):
             self.assertNotEqual(mistake["label"], mistake["predicted"])
             self.assertAlmostEqual(mistake["confidence"], max(answer["probabilities"]), places=4)
             self.assertIn(html.escape(mistake["text"] or "(empty)").replace("&#x27;", "&#39;"), page)
+        self.assertEqual(report["delta_bytes"], (self.folder / "runs/run/delta/delta.safetensors").stat().st_size)
+
+    def test_without_texts(self):
+        self.succeed("train", self.experiment("run"), "--set", "eval.mistakes=0")
+        self.assertNotIn("mistakes", self.report()["test"])
+        self.assertNotIn("Most confident mistakes", self.page())
 
     def test_hostile_texts_are_texts(self):
         evil = "</p><script>alert('{}')</script>&amp;<b onclick=\"x\">"

@@ -128,6 +128,8 @@ metric = "mae"
 split = "test"
 keep = "last"
 batch_tokens = 77
+test = false
+mistakes = 3
 )");
   EXPECT_EQ(e.problems, std::vector<std::string>());
   EXPECT_EQ(e.run.name, "r");
@@ -169,6 +171,8 @@ batch_tokens = 77
   EXPECT_EQ(e.eval_choices.split, "test");
   EXPECT_EQ(e.eval_choices.keep, "last");
   EXPECT_EQ(e.eval.batch_tokens, 77);
+  EXPECT_FALSE(e.eval_choices.test);
+  EXPECT_EQ(e.eval_choices.mistakes, 3);
 }
 
 TEST_F(Experiments, TheResolvedExperimentReadsBackToItself) {

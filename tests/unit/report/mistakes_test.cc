@@ -10,6 +10,8 @@
 namespace plugtune::report {
 namespace {
 
+constexpr size_t kMost = 20;
+
 /// Texts "text 0", "text 1", ...
 class Numbered final : public Dataset {
  public:
@@ -37,7 +39,7 @@ train::Predictions predictions(const Tensor& logits, const Tensor& targets) {
 TEST(Mistakes, OfAClassificationTheSurestComeFirst) {
   const Tensor logits = torch::tensor({{2.F, 0.F}, {3.F, 0.F}, {0.F, 1.F}, {3.F, 0.F}, {0.F, 4.F}});
   const auto found = worst_mistakes({TaskKind::kClassification, {"no", "yes"}},
-                                    predictions(logits, torch::tensor({1, 1, 0, 1, 1})), Numbered(), Split::kTest);
+                                    predictions(logits, torch::tensor({1, 1, 0, 1, 1})), Numbered(), Split::kTest, kMost);
   ASSERT_EQ(found.size(), 4u);
   const double surest = 1 / (1 + std::exp(-3.0));
   EXPECT_EQ(found[0].text_a, "text 1");
@@ -56,7 +58,7 @@ TEST(Mistakes, OfAMultiLabelTaskTheSurestWrongDecisionCounts) {
   const Tensor logits = torch::tensor({{2.F, -1.F, 3.F}, {1.F, 1.F, 1.F}}),
                targets = torch::tensor({{1.F, 1.F, 0.F}, {1.F, 1.F, 1.F}});
   const auto found =
-      worst_mistakes({TaskKind::kMultiLabel, {"a", "b", "c"}}, predictions(logits, targets), Numbered(), Split::kTest);
+      worst_mistakes({TaskKind::kMultiLabel, {"a", "b", "c"}}, predictions(logits, targets), Numbered(), Split::kTest, kMost);
   ASSERT_EQ(found.size(), 1u);
   EXPECT_EQ(found[0].label, "a, b");
   EXPECT_EQ(found[0].predicted, "a, c");
@@ -66,7 +68,7 @@ TEST(Mistakes, OfAMultiLabelTaskTheSurestWrongDecisionCounts) {
 TEST(Mistakes, OfARegressionTheLargestErrorsComeFirst) {
   const auto found = worst_mistakes({TaskKind::kRegression, {}},
                                     predictions(torch::tensor({{1.F}, {2.5F}}), torch::tensor({1.25F, 0.5F})),
-                                    Numbered(/*pairs=*/true), Split::kTest);
+                                    Numbered(/*pairs=*/true), Split::kTest, kMost);
   ASSERT_EQ(found.size(), 2u);
   EXPECT_EQ(found[0].label, "0.5");
   EXPECT_EQ(found[0].predicted, "2.5");
@@ -75,9 +77,9 @@ TEST(Mistakes, OfARegressionTheLargestErrorsComeFirst) {
 }
 
 TEST(Mistakes, TheyAreAbsentWhereThereIsNoTruth) {
-  EXPECT_TRUE(worst_mistakes({TaskKind::kText, {}}, {}, Numbered(), Split::kTest).empty());
+  EXPECT_TRUE(worst_mistakes({TaskKind::kText, {}}, {}, Numbered(), Split::kTest, kMost).empty());
   EXPECT_TRUE(worst_mistakes({TaskKind::kClassification, {"a", "b"}}, predictions(torch::zeros({2, 2}), {}), Numbered(),
-                             Split::kTest)
+                             Split::kTest, kMost)
                   .empty());
 }
 
@@ -94,7 +96,7 @@ TEST(Mistakes, LongTextsAreCutBetweenCharacters) {
     }
   };
   const auto found = worst_mistakes({TaskKind::kClassification, {"a", "b"}},
-                                    predictions(torch::tensor({{1.F, 0.F}}), torch::tensor({1})), Long(), Split::kTest);
+                                    predictions(torch::tensor({{1.F, 0.F}}), torch::tensor({1})), Long(), Split::kTest, kMost);
   ASSERT_EQ(found.size(), 1u);
   EXPECT_EQ(found[0].text_a.size(), 3 * kMistakeTextKept + std::string("…").size());
   EXPECT_TRUE(found[0].text_a.ends_with("글…"));

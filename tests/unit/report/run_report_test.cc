@@ -14,7 +14,7 @@ TEST(RunReport, HasThePromisedFields) {
   EXPECT_EQ(json.at("schema"), 1);
   for (const char* key : {"plugtune", "sdk", "torch", "device", "threads", "started", "seed", "experiment", "model",
                           "strategies", "trainable_parameters", "trainable_fraction", "head_parameters", "data",
-                          "epochs", "best", "seconds", "tokens_per_second", "peak_memory_bytes"}) {
+                          "epochs", "best", "seconds", "tokens_per_second", "peak_memory_bytes", "delta_bytes"}) {
     EXPECT_TRUE(json.contains(key)) << key;
   }
   EXPECT_EQ(json["experiment"]["train"]["learning_rate"], 5e-4);

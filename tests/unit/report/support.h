@@ -50,6 +50,7 @@ inline RunReport sample_report() {
   report.startup_seconds = 1.0;
   report.total_seconds = 30.5;
   report.peak_memory_bytes = 123'000'000;
+  report.delta_bytes = 17'000;
   return report;
 }
 
