@@ -2,9 +2,10 @@
 #include "exchange.h"
 
 #include <algorithm>
+#include <iterator>
 #include <map>
-#include <regex>
 
+#include "plugtune/blocks/peft_modules.h"
 #include "settings.h"
 
 namespace plugtune::bitfit {
@@ -23,23 +24,6 @@ std::vector<std::string> all_layer_norms(const ModelInfo& info) {
   return paths;
 }
 
-/// Whether a field with module names (an expression, or ends of paths) names `path`, in a model with "bert." before it or not.
-bool names(const ConfigView& config, const ConfigNode& table, const std::string& key, const std::string& path) {
-  const ConfigNode* node = table.find(key);
-  if (node == nullptr) return false;
-  if (const auto* expression = std::get_if<std::string>(&node->value)) {
-    try {
-      return std::regex_match("bert." + path, std::regex(*expression)) ||
-             std::regex_match(path, std::regex(*expression));
-    } catch (const std::regex_error&) {
-      throw config.error(
-          key, "'" + *expression + "' is no regular expression that is understood here; list the modules instead");
-    }
-  }
-  return std::ranges::any_of(config.strings(key, {}),
-                             [&](const std::string& end) { return (".bert." + path).ends_with("." + end); });
-}
-
 std::string foreign_key(const std::string& path, const char* parameter) {
   return path + ".ln_tuning_layers." + parameter;
 }
@@ -52,22 +36,14 @@ bool BitFitExchange::reads(const ForeignAdapter& adapter) const {
 
 MethodDelta BitFitExchange::read(ForeignAdapter& adapter, ForeignTensors& tensors, const ExchangeBase& base) const {
   const ConfigView config(adapter.config, {kConfigFile, "peft's LayerNorm tuning", "", {}});
-  // Either may be an expression: strings() reads that too.
-  config.strings("target_modules", {});
-  config.strings("exclude_modules", {});
-  if (!config.has("target_modules")) {
-    config.problem("target_modules", "must be a list of module names or an expression, it is missing");
-  }
-  reject_unknown_fields(config, adapter.config,
-                        {"auto_mapping", "base_model_name_or_path", "inference_mode", "modules_to_save", "peft_type",
-                         "peft_version", "revision", "task_type"});
+  const ModuleNames targets = read_module_names(config, adapter.config, "target_modules");
+  const ModuleNames excluded = read_module_names(config, adapter.config, "exclude_modules");
+  if (!config.has("target_modules")) config.problem("target_modules", "is required");
+  reject_unknown_fields(config, adapter.config, with_peft_fields({}));
   const std::vector<std::string> all = all_layer_norms(base.info);
   std::vector<std::string> chosen;
-  for (const std::string& path : all) {
-    if (names(config, adapter.config, "target_modules", path) &&
-        !names(config, adapter.config, "exclude_modules", path))
-      chosen.push_back(path);
-  }
+  std::ranges::copy_if(all, std::back_inserter(chosen),
+                       [&](const std::string& path) { return targets.match(path) && !excluded.match(path); });
   if (chosen.empty()) throw config.error("target_modules", "names no LayerNorm of a BERT");
   MethodDelta delta{ConfigNode{ConfigNode::Table{}}, {}, {}};
   delta.settings.set("what", array_of({"layer_norm"}));
@@ -94,7 +70,7 @@ ForeignAdapter BitFitExchange::write(const MethodDelta& delta, const std::string
         "bitfit: peft has no adapter of trained biases alone (it has one of LayerNorms); merge, or export to hf");
   }
   std::map<std::string, Tensor> tensors(delta.tensors.begin(), delta.tensors.end());
-  ForeignAdapter adapter{"peft", "", ConfigNode{ConfigNode::Table{}}, {}, {}, {}};
+  ForeignAdapter adapter{"peft", "", peft_config("LN_TUNING"), {}, {}, {}};
   const std::vector<std::string> all = all_layer_norms(base.info);
   std::vector<std::string> chosen;
   for (const std::string& path : all) {
@@ -106,16 +82,8 @@ ForeignAdapter BitFitExchange::write(const MethodDelta& delta, const std::string
       adapter.tensors.emplace_back(foreign_key(path, parameter), at->second);
     }
   }
-  adapter.config.set("auto_mapping", {std::string()});
-  adapter.config.set("base_model_name_or_path", {std::string()});
   adapter.config.set("exclude_modules", {std::string()});
-  adapter.config.set("inference_mode", {true});
-  adapter.config.set("modules_to_save", array_of({"classifier", "score"}));
-  adapter.config.set("peft_type", {std::string("LN_TUNING")});
-  adapter.config.set("peft_version", {std::string("0.21.2")});
-  adapter.config.set("revision", {std::string()});
   adapter.config.set("target_modules", array_of(chosen == all ? std::vector<std::string>{"LayerNorm"} : chosen));
-  adapter.config.set("task_type", {std::string("SEQ_CLS")});
   return adapter;
 }
 
