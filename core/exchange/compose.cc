@@ -14,6 +14,7 @@ namespace plugtune::exchange {
 namespace {
 
 constexpr const char* kInvertible = "invertible_adapters.";
+constexpr const char* kInterventions = ".refts.";  // methods/reft.py: adapter_setup.first()
 constexpr std::array kInvertibleFields = {"inv_adapter", "invertible_adapter"};  // the second: adapter-transformers 1
 
 /// "" for a bottleneck, which has no such field.
@@ -35,6 +36,18 @@ bool may_be_one(const ForeignAdapter& one, const ForeignAdapter& other) {
 
 bool has_invertible(const ForeignAdapter& adapter) {
   return std::ranges::any_of(adapter.tensors, [](const auto& entry) { return entry.first.starts_with(kInvertible); });
+}
+
+bool has_interventions(const ForeignAdapter& adapter) {
+  return std::ranges::any_of(adapter.tensors,
+                             [](const auto& entry) { return entry.first.find(kInterventions) != std::string::npos; });
+}
+
+/// What the library uses of the first adapter of a stack alone; "" for adapters that are free of such.
+std::string of_first_alone(const ForeignAdapter& adapter) {
+  if (architecture(adapter) == "prompt_tuning") return "the prompt";
+  if (has_invertible(adapter)) return "the invertible adapter";
+  return has_interventions(adapter) ? "the interventions" : "";
 }
 
 /// The modules of the model that an adapter of linear layers is in.
@@ -95,11 +108,10 @@ void check_stack(const std::vector<ForeignAdapter>& adapters, const std::string&
   for (size_t above = 1; above < layers.size(); ++above) {
     for (size_t i = layers[above].first; i < layers[above].first + layers[above].count; ++i) {
       const ForeignAdapter& adapter = adapters[i];
-      const std::string kind = architecture(adapter);
-      if (kind == "prompt_tuning" || has_invertible(adapter)) {
+      if (const std::string part = of_first_alone(adapter); !part.empty()) {
         throw Error(fmt::format(
             "{}: of a stack AdapterHub's library uses {} of the first adapter alone, and '{}' is not the first",
-            subject, kind == "prompt_tuning" ? "the prompt" : "the invertible adapter", adapter.name));
+            subject, part, adapter.name));
       }
       for (size_t below = 0; below < layers[above].first; ++below)
         check_linear(adapters[below], adapter, subject);

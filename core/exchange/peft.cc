@@ -17,7 +17,8 @@ using Json = nlohmann::json;
 
 constexpr const char* kConfig = "adapter_config.json";
 constexpr const char* kModel = "base_model.model.";
-constexpr const char* kPromptModel = "base_model.";  // of methods whose only tensor is kPrompt
+constexpr const char* kTuner =
+    "base_model.";  // of what is in no module: the head beside kPrompt, matrices that modules share
 constexpr const char* kPrompt = "prompt_embeddings";
 
 bool is_classifier(const std::string& name) { return name == "classifier.weight" || name == "classifier.bias"; }
@@ -71,8 +72,8 @@ ForeignFiles read_peft(const std::filesystem::path& directory) {
     std::string name = key;
     if (key.starts_with(kModel)) {
       name = without_prefix(key.substr(std::string(kModel).size()), "bert.");
-    } else if (key.starts_with(kPromptModel)) {
-      name = key.substr(std::string(kPromptModel).size());
+    } else if (key.starts_with(kTuner)) {
+      name = key.substr(std::string(kTuner).size());
     } else if (key != kPrompt) {
       problems.push_back(fmt::format("{}: tensor '{}' does not begin with '{}'", file.path, key, kModel));
       continue;
@@ -118,10 +119,13 @@ void write_peft(formats::AtomicDirectory& directory, const ForeignFiles& files) 
   if (files.head.empty()) config["task_type"] = config["modules_to_save"] = nullptr;  // any model, as it is
   if (has_pooler) config["modules_to_save"] = {"pooler", "classifier", "score"};
   formats::NamedTensors tensors;
-  for (const auto& [name, tensor] : adapter.tensors)
-    tensors.emplace(name == kPrompt ? name : std::string(kModel) + "bert." + name, tensor);
+  for (const auto& [name, tensor] : adapter.tensors) {
+    const bool is_in_module = name.find('.') != std::string::npos;
+    const std::string prefix = is_in_module ? std::string(kModel) + "bert." : name == kPrompt ? "" : kTuner;
+    tensors.emplace(prefix + name, tensor);
+  }
   for (const auto& [name, tensor] : files.head) {
-    const std::string prefix = is_prompt ? kPromptModel : std::string(kModel) + (is_pooler(name) ? "bert." : "");
+    const std::string prefix = is_prompt ? kTuner : std::string(kModel) + (is_pooler(name) ? "bert." : "");
     tensors.emplace(prefix + name, tensor);
   }
   formats::OutputFile output = directory.create("adapter_model.safetensors");

@@ -165,6 +165,17 @@ TEST(Ia3, ExcludedModulesAreNotRead) {
             (nlohmann::json{"key", "value", "ffn_down"}));
 }
 
+TEST(Ia3, ModulesThatAreSavedWholeAreNotRead) {
+  // "dense" is the pooler's too, which is a part of the head here.
+  testing::ForeignGolden foreign("ia3_all");
+  foreign.adapter.config.set("modules_to_save", testing::config_node({"classifier", "score", "pooler"}));
+  std::erase_if(foreign.adapter.tensors, [](const auto& entry) { return entry.first.starts_with("pooler."); });
+  const auto model = tiny_model();
+  const nlohmann::json settings =
+      testing::json_of(testing::read_adapter(foreign.adapter, testing::base_of(*model)).settings);
+  EXPECT_EQ(settings["feedforward"], (nlohmann::json{"attention_output", "ffn_up", "ffn_down"}));
+}
+
 TEST(Ia3, AlphaIsMultipliedIntoTheFactors) {
   testing::ForeignGolden foreign("ia3_adapters");
   const auto model = tiny_model();

@@ -4,18 +4,17 @@
 // numbers of a LoRA of rank 2 r.
 #include <cmath>
 
-#include "plugtune/plugtune.h"
+#include "exchange.h"
+#include "settings.h"
 
+namespace plugtune::loha {
 namespace {
 
-using plugtune::ConfigView;
-using plugtune::LinearNext;
-using plugtune::LinearSite;
-using torch::Tensor;
-
-class LohaPatch final : public plugtune::LinearPatch, public plugtune::Foldable {
+class LohaPatch final : public LinearPatch, public Foldable {
  public:
-  LohaPatch(const LinearSite& site, int64_t rank, double scale) : scale_(scale) {
+  LohaPatch(const LinearSite& site, const LohaSettings& settings) : module_dropout_(settings.module_dropout) {
+    const int64_t rank = settings.rank_at(site.info());
+    scale_ = settings.alpha_at(site.info()) / static_cast<double>(rank);
     // Uniform as torch.nn.Linear's weights; one factor is zero, and so is the update at the start.
     const auto factor = [&](const char* name, int64_t rows, int64_t columns) {
       const double bound = 1 / std::sqrt(static_cast<double>(columns));
@@ -27,7 +26,9 @@ class LohaPatch final : public plugtune::LinearPatch, public plugtune::Foldable 
     b2_ = register_parameter("b2", torch::zeros({rank, site.in_features()}));
   }
 
-  Tensor forward(const Tensor& x, const LinearNext& next) override { return next(x) + torch::linear(x, update()); }
+  Tensor forward(const Tensor& x, const LinearNext& next) override {
+    return is_dropped() ? next(x) : next(x) + torch::linear(x, update());
+  }
   void fold(Tensor& weight, Tensor&) const override {
     const auto product = [&](const Tensor& a, const Tensor& b) {
       return torch::matmul(a.to(weight.scalar_type()), b.to(weight.scalar_type()));
@@ -36,34 +37,36 @@ class LohaPatch final : public plugtune::LinearPatch, public plugtune::Foldable 
   }
 
  private:
+  /// In training the update of a layer as a whole is left out of some passes, and what is left is not made larger for it.
+  bool is_dropped() const {
+    return is_training() && module_dropout_ > 0 && torch::rand({1}).item<double>() <= module_dropout_;
+  }
   Tensor update() const { return scale_ * torch::matmul(a1_, b1_) * torch::matmul(a2_, b2_); }  // (out, in)
 
-  double scale_;
+  double scale_ = 0, module_dropout_;
   Tensor a1_, b1_, a2_, b2_;  // (out, r), (r, in), (out, r), (r, in)
 };
 
-class Loha final : public plugtune::Strategy {
+class Loha final : public Strategy {
  public:
-  explicit Loha(const ConfigView& config)
-      : targets_(config.selector({"query", "value"})),
-        name_(config.string("name", "loha")),
-        rank_(config.integer("rank", 8, /*min=*/1)),
-        alpha_(config.number("alpha", 8)) {
-    config.reject_unknown();
-  }
+  explicit Loha(const ConfigView& config) : settings_(config) {}
 
-  void apply(plugtune::Model& model) override {
-    for (LinearSite* site : model.linears(targets_))
-      site->attach(name_, std::make_shared<LohaPatch>(*site, rank_, alpha_ / static_cast<double>(rank_)));
+  void apply(Model& model) override {
+    std::vector<SiteInfo> patched;
+    for (LinearSite* site : model.linears(settings_.targets)) {
+      site->attach(settings_.name, std::make_shared<LohaPatch>(*site, settings_));
+      patched.push_back(site->info());
+    }
+    settings_.ranks.check_matched(settings_.config, "ranks", patched);
+    settings_.alphas.check_matched(settings_.config, "alphas", patched);
   }
 
  private:
-  plugtune::Selector targets_;
-  std::string name_;
-  int64_t rank_;
-  double alpha_;
+  LohaSettings settings_;
 };
 
 }  // namespace
+}  // namespace plugtune::loha
 
-PLUGTUNE_STRATEGY(Loha, "loha", "1.0.0", "the product of two low-rank updates of linear layers", 0)
+PLUGTUNE_STRATEGY_AND_EXCHANGE(plugtune::loha::Loha, plugtune::loha::LohaExchange, "loha", "1.0.0",
+                               "the product of two low-rank updates of linear layers", 0)

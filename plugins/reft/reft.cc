@@ -5,21 +5,11 @@
 #include <algorithm>
 #include <cmath>
 
-#include "plugtune/plugtune.h"
+#include "exchange.h"
+#include "settings.h"
 
+namespace plugtune::reft {
 namespace {
-
-using plugtune::ConfigView;
-using plugtune::LayerIn;
-using plugtune::LayerNext;
-using torch::Tensor;
-
-struct ReftOptions {
-  std::string kind;
-  int64_t rank = 1, prefix = 3, suffix = 0;
-  bool tied = false;
-  double dropout = 0.05;
-};
 
 /// Uniform as torch.nn.Linear's weights and biases.
 Tensor uniform(torch::IntArrayRef sizes, int64_t in) {
@@ -36,7 +26,7 @@ class Unit final : public torch::nn::Module {
     const int64_t rank = options.rank;
     source_weight_ = register_parameter("source_weight", uniform({rank, hidden}, hidden));
     source_bias_ = register_parameter("source_bias", uniform({rank}, hidden));
-    if (options.kind != "loreft") {
+    if (!options.is_orthonormal()) {
       projection_ = register_parameter("projection", uniform({rank, hidden}, hidden));
       return;
     }
@@ -56,7 +46,7 @@ class Unit final : public torch::nn::Module {
 
  private:
   Tensor projection() const {
-    if (options_.kind != "loreft") return projection_;
+    if (!options_.is_orthonormal()) return projection_;
     const Tensor x = projection_.to(torch::kFloat32).t();  // (H, rank); LAPACK has no bf16
     const Tensor a = x.tril(-1);
     const Tensor q = torch::linalg_householder_product(a, 2 / (1 + (a * a).sum(0))) * x.detach().diagonal().sign();
@@ -69,11 +59,11 @@ class Unit final : public torch::nn::Module {
   Tensor base_;                         // (H, H), orthogonal, or undefined
 };
 
-class ReftPatch final : public plugtune::LayerPatch {
+class ReftPatch final : public LayerPatch {
  public:
   ReftPatch(int64_t hidden, const ReftOptions& options) : options_(options) {
-    if (options.prefix > 0 || options.tied) first_ = register_module("first", std::make_shared<Unit>(hidden, options));
-    if (options.suffix > 0 && !options.tied) last_ = register_module("last", std::make_shared<Unit>(hidden, options));
+    if (options.has_first()) first_ = register_module("first", std::make_shared<Unit>(hidden, options));
+    if (options.has_last()) last_ = register_module("last", std::make_shared<Unit>(hidden, options));
   }
 
   Tensor forward(const LayerIn& in, const LayerNext& next) override {
@@ -103,52 +93,30 @@ class ReftPatch final : public plugtune::LayerPatch {
   std::shared_ptr<Unit> first_, last_;
 };
 
-plugtune::Selector read_layers(const ConfigView& config) {
-  try {
-    return {{"/.*/"}, config.string("layers", ""), "layers"};
-  } catch (const plugtune::Error& error) {
-    config.problem("layers", std::string(error.what()).substr(std::string("layers: ").size()));
-    return {};
-  }
-}
-
-class Reft final : public plugtune::Strategy {
+class Reft final : public Strategy {
  public:
-  explicit Reft(const ConfigView& config)
-      : config_(config),
-        layers_(read_layers(config)),
-        name_(config.string("name", "reft")) {
-    options_.kind = config.choice("kind", "loreft", {"loreft", "noreft", "direft"});
-    options_.rank = config.integer("rank", options_.rank, /*min=*/1);
-    options_.prefix = config.integer("prefix_positions", options_.prefix, /*min=*/0);
-    options_.suffix = config.integer("suffix_positions", options_.suffix, /*min=*/0);
-    options_.tied = config.boolean("tied_weights", options_.tied);
-    options_.dropout = config.number("dropout", options_.dropout, 0, 0.999999);
-    if (options_.prefix + options_.suffix == 0)
-      config.problem("prefix_positions", "is 0, and so is suffix_positions: nothing would be changed");
-    config.reject_unknown();
-  }
+  explicit Reft(const ConfigView& config) : settings_(config) {}
 
-  void apply(plugtune::Model& model) override {
+  void apply(Model& model) override {
     const int64_t hidden = model.info().hidden_size, layers = model.info().layers;
-    if (options_.rank > hidden)
-      throw config_.error("rank", "must be at most the hidden size, " + std::to_string(hidden) + ", got " +
-                                      std::to_string(options_.rank));
-    if (layers_.highest_layer() >= layers)
-      throw config_.error("layers", "the model has layers 0 to " + std::to_string(layers - 1) + ", got " +
-                                        std::to_string(layers_.highest_layer()));
+    const auto& [config, chosen, name, options] = settings_;
+    if (options.rank > hidden)
+      throw config.error("rank", "must be at most the hidden size, " + std::to_string(hidden) + ", got " +
+                                     std::to_string(options.rank));
+    if (chosen.highest_layer() >= layers)
+      throw config.error("layers", "the model has layers 0 to " + std::to_string(layers - 1) + ", got " +
+                                       std::to_string(chosen.highest_layer()));
     for (int64_t layer = 0; layer < layers; ++layer)
-      if (layers_.has_layer(layer)) model.layer(layer).attach(name_, std::make_shared<ReftPatch>(hidden, options_));
+      if (chosen.has_layer(layer)) model.layer(layer).attach(name, std::make_shared<ReftPatch>(hidden, options));
   }
 
  private:
-  ConfigView config_;
-  plugtune::Selector layers_;
-  std::string name_;
-  ReftOptions options_;
+  ReftSettings settings_;
 };
 
 }  // namespace
+}  // namespace plugtune::reft
 
-PLUGTUNE_STRATEGY(Reft, "reft", "1.0.0", "interventions on hidden rows behind the layers: loreft, noreft, direft",
-                  PLUGTUNE_FLAG_NOT_IDENTITY)
+PLUGTUNE_STRATEGY_AND_EXCHANGE(plugtune::reft::Reft, plugtune::reft::ReftExchange, "reft", "1.0.0",
+                               "interventions on hidden rows behind the layers: loreft, noreft, direft",
+                               PLUGTUNE_FLAG_NOT_IDENTITY)

@@ -3,39 +3,22 @@
 //
 // Kopiczko et al. 2023, arXiv:2310.11454; numbers as in peft 0.21: every layer takes the first columns of A and the first rows of B
 // that it needs.
-#include <algorithm>
-#include <cmath>
+#include "exchange.h"
+#include "projection.h"
+#include "settings.h"
 
-#include "plugtune/plugtune.h"
-
+namespace plugtune::vera {
 namespace {
 
-using plugtune::ConfigView;
-using plugtune::LinearNext;
-using plugtune::LinearSite;
-using torch::Tensor;
-
-/// What all layers share and nothing trains.
-struct Projection {
-  Tensor a;  // (r, the widest input)
-  Tensor b;  // (the widest output, r)
-};
-
-/// Uniform with the bound of torch.nn.Linear's weights: sqrt(1 / fan_in) sqrt(3) sqrt(1 / 3).
-Tensor random_matrix(int64_t rows, int64_t columns) {
-  const double bound = 1 / std::sqrt(static_cast<double>(columns));
-  return torch::empty({rows, columns}).uniform_(-bound, bound);
-}
-
-class VeraPatch final : public plugtune::LinearPatch, public plugtune::Foldable {
+class VeraPatch final : public LinearPatch, public Foldable {
  public:
   /// @param owns  the projection's matrices are among this patch's buffers, and so in the delta once
-  VeraPatch(const LinearSite& site, const Projection& projection, bool owns, double start, double dropout)
+  VeraPatch(const LinearSite& site, const Projection& projection, bool owns, const VeraSettings& settings)
       : in_(site.in_features()),
         out_(site.out_features()),
-        dropout_(dropout),
+        dropout_(settings.dropout),
         projection_(projection) {
-    lambda_d_ = register_parameter("lambda_d", torch::full({projection.a.size(0)}, start));
+    lambda_d_ = register_parameter("lambda_d", torch::full({settings.rank}, settings.start));
     lambda_b_ = register_parameter("lambda_b", torch::zeros({out_}));
     if (!owns) return;
     register_buffer("a", projection_.a);
@@ -63,36 +46,26 @@ class VeraPatch final : public plugtune::LinearPatch, public plugtune::Foldable 
   Tensor lambda_b_;  // (out)
 };
 
-class Vera final : public plugtune::Strategy {
+class Vera final : public Strategy {
  public:
-  explicit Vera(const ConfigView& config)
-      : targets_(config.selector({"query", "value"})),
-        name_(config.string("name", "vera")),
-        rank_(config.integer("rank", 256, /*min=*/1)),
-        start_(config.number("d_initial", 0.1)),
-        dropout_(config.number("dropout", 0, 0, 0.999999)) {
-    config.reject_unknown();
-  }
+  explicit Vera(const ConfigView& config) : settings_(config) {}
 
-  void apply(plugtune::Model& model) override {
-    const std::vector<LinearSite*> sites = model.linears(targets_);
-    int64_t in = 0, out = 0;
-    for (const LinearSite* site : sites) {
-      in = std::max(in, site->in_features());
-      out = std::max(out, site->out_features());
-    }
-    const Projection projection{random_matrix(rank_, in), random_matrix(out, rank_)};
+  void apply(Model& model) override {
+    const std::vector<LinearSite*> sites = model.linears(settings_.targets);
+    Widest widest;
+    for (const LinearSite* site : sites)
+      widest.include(site->in_features(), site->out_features());
+    const Projection projection = draw_projection(settings_.rank, widest);
     for (LinearSite* site : sites)
-      site->attach(name_, std::make_shared<VeraPatch>(*site, projection, site == sites.front(), start_, dropout_));
+      site->attach(settings_.name, std::make_shared<VeraPatch>(*site, projection, site == sites.front(), settings_));
   }
 
  private:
-  plugtune::Selector targets_;
-  std::string name_;
-  int64_t rank_;
-  double start_, dropout_;
+  VeraSettings settings_;
 };
 
 }  // namespace
+}  // namespace plugtune::vera
 
-PLUGTUNE_STRATEGY(Vera, "vera", "1.0.0", "learned vectors around random matrices that all layers share", 0)
+PLUGTUNE_STRATEGY_AND_EXCHANGE(plugtune::vera::Vera, plugtune::vera::VeraExchange, "vera", "1.0.0",
+                               "learned vectors around random matrices that all layers share", 0)

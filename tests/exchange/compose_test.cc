@@ -83,6 +83,9 @@ TEST(Compose, WhatTheLibraryComputesOtherwiseInAStackIsRefused) {
       told({adapter("a", ""), invertible}),
       "runs/x: of a stack AdapterHub's library uses the invertible adapter of the first adapter alone, and 'b' is not "
       "the first");
+  EXPECT_EQ(told({adapter("a", ""), adapter("b", "reft", {"encoder.layer.0.reft_layer.refts.b.units.0.x"})}),
+            "runs/x: of a stack AdapterHub's library uses the interventions of the first adapter alone, and 'b' is not "
+            "the first");
 }
 
 TEST(Compose, InvertibleAdaptersThatTheLibraryDoesNotUseAreLeftOutWithANote) {

@@ -24,7 +24,7 @@ TEST_P(PeftBin, GivesTheLogitsOfTheSafetensorsFile) {
 
 INSTANTIATE_TEST_SUITE_P(Golden, PeftBin,
                          ::testing::Values("lora_qv", "lora_dora", "ia3_peft", "prefix_peft", "prompt_peft",
-                                           "layernorm_peft"),
+                                           "layernorm_peft", "vera_peft"),
                          [](const auto& info) { return std::string(info.param); });
 
 }  // namespace

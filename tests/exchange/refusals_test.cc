@@ -63,6 +63,27 @@ std::vector<Refusal> refusals() {
        "DIR/adapter_model.safetensors: tensor "
        "'base_model.model.bert.encoder.layer.0.attention.self.value.lora_B.weight' ends at byte 3,336 but "
        "the file has 3,000; it is cut off, copy it again"},
+      {"CutOffInAHadamardProduct", "loha_peft/peft",
+       [](const fs::path& d) { fs::resize_file(d / "adapter_model.safetensors", 9000); },
+       "DIR/adapter_model.safetensors: tensor 'base_model.model.bert.encoder.layer.0.intermediate.dense.hada_w2_a' "
+       "ends "
+       "at byte 9,976 but the file has 9,000; it is cut off, copy it again"},
+      {"CutOffInAnIntervention", "reft_loreft/adapterhub",
+       [](const fs::path& d) { fs::resize_file(d / "adapter.safetensors", 8000); },
+       "DIR/adapter.safetensors: tensor "
+       "'bert.encoder.layer.0.reft_layer.refts.golden.units.1.projection.parametrizations."
+       "weight.0.base' ends at byte 12,096 but the file has 8,000; it is cut off, copy it again"},
+      {"SharedMatricesMissing", "vera_peft/peft",
+       peft_tensors([](formats::NamedTensors& t) { t.erase("base_model.vera_A"); }), "DIR: tensor 'vera_A' is missing"},
+      {"SharedMatricesThatNobodyAskedFor", "vera_peft/peft", peft_config([](json& c) { c["save_projection"] = false; }),
+       "DIR: 2 tensors are no part of this method: vera_A, vera_B; the file is not what its configuration says"},
+      {"UnusedUnitMissing", "reft_first/adapterhub",
+       [](const fs::path& d) {
+         edit_tensors(d / "adapter.safetensors", [](formats::NamedTensors& t) {
+           t.erase("bert.encoder.layer.1.reft_layer.refts.golden.units.1.learned_source.bias");
+         });
+       },
+       "DIR: tensor 'encoder.layer.1.reft_layer.refts.golden.units.1.learned_source.bias' is missing"},
       {"NoJson", peft, [](const fs::path& d) { std::ofstream(d / "adapter_config.json") << "{\"peft_type\": "; },
        "DIR/adapter_config.json: is not JSON: value - unexpected end of input; expected '[', '{', or a "
        "literal (line 1, column 15)"},
@@ -75,7 +96,7 @@ std::vector<Refusal> refusals() {
        "DIR/adapter_config.json: has the key 'peft_type' twice"},
       {"MethodOfTheFuture", peft, peft_config([](json& c) { c["peft_type"] = "HYPERLORA"; }),
        "DIR: no strategy reads peft_type HYPERLORA of peft; strategies that convert: adapter, "
-       "adapterfusion, bitfit, full, head, ia3, lora, prefix, prompt"},
+       "adapterfusion, bitfit, full, head, ia3, loha, lora, prefix, prompt, reft, vera"},
       {"SettingOfTheFuture", peft, peft_config([](json& c) { c["use_quantum"] = true; }),
        "adapter_config.json.use_quantum: is true, a setting that is not known here; the file would be read "
        "as something else than it is"},

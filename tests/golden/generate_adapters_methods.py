@@ -4,10 +4,11 @@ Attention is eager everywhere: under SDPA the library masks a prompt out when th
 `.bin`: every layer holds the pool of prefixes once more, and the library cannot write shared tensors as safetensors.
 """
 
+import json
 import logging
 import re
 
-from common import Case, be_deterministic, random_, record_pass, record_start, record_training
+from common import Case, be_deterministic, forward, random_, record_pass, record_start, record_training
 from generate_adapters import ADAPTER, HEAD, VERSIONS, base_model, tiny_names
 
 import torch
@@ -35,6 +36,8 @@ CASES = {  # case -> (configuration, what it is, whether its ten steps are recor
                     "NoReFT with the same weights at both ends", True),
     "reft_direft": (DiReftConfig(prefix_positions=1, suffix_positions=1, r=2, dropout=0.0, layers=[1]),
                     "DiReFT behind layer 1 alone; of a text of one row the last one counts", True),
+    "reft_first": (LoReftConfig(dropout=0.0),
+                   "LoReFT with its defaults: at the first three rows; no row goes through the second unit", False),
 }
 
 
@@ -43,9 +46,44 @@ def file_key(name):
     return re.sub(r".*\.pool\.", "bert.prefix_tuning.", name)
 
 
+def empty_unused(model, config):
+    """The unit that no row goes through, as plugtune writes it: nothing is lost when it does not come back as it was."""
+    if config.suffix_positions or config.tied_weights:
+        return
+    with torch.no_grad():
+        for name, tensor in [*model.named_parameters(), *model.named_buffers()]:
+            if ".units.1." in name:
+                tensor.copy_(torch.eye(len(tensor)) if name.endswith(".base") else torch.zeros_like(tensor))
+            if ".units.1." in name and name.endswith("weight.original"):
+                tensor.diagonal().fill_(-1)
+
+
+def save_direft(case, model):
+    """The library's file with the field that the library does not write. It does not read it either: it loads NoReFT."""
+    directory = case.directory / "import_only"
+    model.save_adapter(str(directory), ADAPTER, use_safetensors=True)
+    file = directory / "adapter_config.json"
+    saved = json.loads(file.read_text())
+    assert "subtract_projection" not in saved["config"]
+    saved["config"]["subtract_projection"] = False
+    file.write_text(json.dumps(saved, indent=2, sort_keys=True))
+    loaded = base_model()
+    loaded.load_adapter(str(directory), set_active=True, use_safetensors=True)
+    loaded.active_head = HEAD
+    with torch.no_grad():
+        theirs, again = (forward(case, which.eval(), case.batches["a"])[1] for which in (model, loaded))
+        for unit in [unit for layer in loaded.bert.encoder.layer for reft in layer.reft_layer.refts.values()
+                     for unit in reft.units]:
+            unit.subtract_projection = False
+        as_trained = forward(case, loaded, case.batches["a"])[1]
+    assert not torch.allclose(theirs, again, atol=1e-3), "the library reads subtract_projection now"
+    assert torch.allclose(theirs, as_trained, atol=1e-6)
+
+
 def method(name, config, about, training):
     case = Case(name, about, VERSIONS, config.to_dict())
     model = base_model()
+    torch.manual_seed(8)  # of orthonormal projections, which are not drawn anew below
     model.add_adapter(ADAPTER, config=config)
     model.train_adapter(ADAPTER)
     model.active_head = HEAD
@@ -57,16 +95,22 @@ def method(name, config, about, training):
         random_(parameter, std=0.3, mean=1.0 if "lora_B" in parameter_name else 0.0, generator=generator)
         if parameter_name.endswith("weight.original"):
             parameter.data.diagonal().fill_(-1)  # signs of the reflections
+    if isinstance(config, ReftConfig):
+        empty_unused(model, config)
     for buffer_name, buffer in model.named_buffers():
         if buffer_name.endswith("weight.0.base"):
             case.add(f"fixed/{buffer_name}", buffer)
-    if not isinstance(config, ReftConfig):  # whose files are not read here
+    if isinstance(config, DiReftConfig):
+        save_direft(case, model)
+    else:
         model.save_adapter(str(case.directory / "adapterhub"), ADAPTER,
                            use_safetensors=not isinstance(config, PrefixTuningConfig))
     model.train()
     where = {"prompt_rows": config["prompt_length"]} if isinstance(config, PromptTuningConfig) else {}
     record_start(case, model, file_key, tiny=tiny)
-    record_pass(case, model, file_key, **where)
+    # The library cannot compute in float64 where an end of the text has no rows: it makes float32 ones.
+    exact = not isinstance(config, ReftConfig) or config.suffix_positions > 0
+    record_pass(case, model, file_key, exact=exact, **where)
     if training:
         record_training(case, model, file_key, **where)
     case.write()

@@ -12,7 +12,7 @@ from peft import PeftModel
 from safetensors.torch import load_file
 from transformers import BertForSequenceClassification
 
-CASES = ["lora_qv", "lora_dora", "ia3_peft", "prefix_peft", "prompt_peft", "layernorm_peft"]
+CASES = ["lora_qv", "lora_dora", "ia3_peft", "prefix_peft", "prompt_peft", "layernorm_peft", "vera_peft"]
 
 
 def save_as_bin(name):

@@ -37,6 +37,12 @@ CASES = {  # case -> (configuration class, options, what it is, whether its ten 
                   "VeRA on layers of different measures, which share two random matrices", True),
     "loha_peft": (LoHaConfig, {"r": 4, "alpha": 6, "target_modules": ["query", "value", "intermediate.dense"]},
                   "LoHa: the product of two updates of rank 4", True),
+    "loha_patterns": (LoHaConfig, {"r": 4, "alpha": 6, "target_modules": r".*(query|\d\.output\.dense)",
+                                   "rank_pattern": {"query": 2}, "alpha_pattern": {r"layer\.1\..*": 3}},
+                      "LoHa with ranks and alphas of single modules", False),
+    "vera_drawn": (VeraConfig, {"r": 5, "target_modules": ["key", "intermediate.dense"], "layers_to_transform": [1],
+                                "save_projection": False, "projection_prng_key": 7, "d_initial": 0.2},
+                   "VeRA whose random matrices are not in its file: import_only/, for it leaves with them", False),
 }
 PROJECTIONS = ("vera_A", "vera_B")  # of VeRA: random, frozen, and in its file all the same
 
@@ -55,15 +61,18 @@ def method(name, config_class, options, about, training):
         if parameter.requires_grad and "classifier" not in parameter_name:
             around_one = "ia3_l" in parameter_name or parameter_name.endswith("ln_tuning_layers.default.weight")
             random_(parameter, std=0.3, mean=1.0 if around_one else 0.0, generator=generator)
+    if config_class is VeraConfig and options.get("save_projection", True):
+        for name_ in PROJECTIONS:  # not what its key would draw, so that reading them makes a difference
+            random_(getattr(model.base_model, name_)["default"], std=0.3, mean=0.0, generator=generator)
     trained = {file_key(n) for n, p in model.named_parameters() if p.requires_grad}
     fixed = {name for name in get_peft_model_state_dict(model) if name.endswith(PROJECTIONS)}
     assert trained == set(get_peft_model_state_dict(model)) - fixed, "the names are not those of peft's file"
     for name in sorted(fixed):
         case.add(f"fixed/{name}", get_peft_model_state_dict(model)[name])
 
-    if config_class not in (LoHaConfig, VeraConfig):  # whose files are not read here
-        model.save_pretrained(case.directory / "peft")
-        (case.directory / "peft" / "README.md").unlink()
+    directory = case.directory / ("peft" if options.get("save_projection", True) else "import_only")
+    model.save_pretrained(directory)
+    (directory / "README.md").unlink()
     frozen = {n for n, p in model.named_parameters() if not p.requires_grad}
     is_prompt = config_class in (PrefixTuningConfig, PromptTuningConfig)
     where = {"encoder": "base_model.bert.encoder" if is_prompt else "base_model.model.bert.encoder"}

@@ -36,8 +36,6 @@ inline std::string delta_key(std::string name) {
       {std::regex(R"(^cls\.predictions\.bias$)"), "cls.predictions.decoder.bias"},
       {std::regex(R"(\.lora_A\.weight$|\.lora_embedding_A$)"), ".lora.update.a"},
       {std::regex(R"(\.lora_B\.weight$|\.lora_embedding_B$)"), ".lora.update.b"},
-      {std::regex(R"(\.vera_lambda_([bd])$)"), ".vera.lambda_$1"},
-      {std::regex(R"(\.hada_w([12])_([ab])$)"), ".loha.$2$1"},
       {std::regex(R"(\.reft_layer\.refts\.[a-z]+\.units\.0\.)"), ".reft.first."},
       {std::regex(R"(\.reft_layer\.refts\.[a-z]+\.units\.1\.)"), ".reft.last."},
       {std::regex(R"(learned_source\.(weight|bias)$)"), "source_$1"},
