@@ -1,10 +1,12 @@
 """support.py: runs the built program as a user does; standard library only."""
 
 import contextlib
+import json
 import os
 import pathlib
 import re
 import shutil
+import struct
 import subprocess
 import tempfile
 import unittest
@@ -71,7 +73,8 @@ class PlugtuneTest(unittest.TestCase):
         for name in ("configs", "datasets"):
             (self.folder / name).symlink_to(SOURCE / name)
         (self.folder / "models").mkdir()
-        (self.folder / "models/ko-tiny").symlink_to(SOURCE / "models/ko-tiny")
+        for name in ("ko-tiny", "ko-mini"):
+            (self.folder / "models" / name).symlink_to(SOURCE / "models" / name)
         (self.folder / "build").mkdir()
         (self.folder / "build/release").symlink_to(BUILD)
 
@@ -99,3 +102,12 @@ class PlugtuneTest(unittest.TestCase):
 
     def delta(self, run):
         return (self.folder / run / "delta" / "delta.safetensors").read_bytes()
+
+    def values(self, run):
+        """Of its delta: name -> bytes."""
+        data = self.delta(run)
+        size = struct.unpack("<Q", data[:8])[0]
+        header = json.loads(data[8 : 8 + size])
+        header.pop("__metadata__", None)
+        return {name: data[8 + size + entry["data_offsets"][0] : 8 + size + entry["data_offsets"][1]]
+                for name, entry in header.items()}

@@ -215,13 +215,13 @@ class Sweep(PlugtuneTest):
         self.assertEqual(command, "plugtune sweep configs/study/quick.toml")
         self.assertEqual(difference(shown, expected), "", shown)
         self.assertRegex(shown, r"cannot be told apart|is better than")
-        for name in ("paper", "fair"):
+        for name in ("paper", "fair", "methods"):
             result = self.run_program("sweep", f"configs/study/{name}.toml", "--table", "--set", f"study.directory=studies/{name}")
             self.assertEqual(result.returncode, 0, result.stderr)
             self.assertIn("0 of ", result.stdout)
             problems = self.run_program("sweep", f"configs/study/{name}.toml", "--plan").stderr.strip().split("\n")
             # Nothing but files that are not here.
-            self.assertEqual([line for line in problems if not re.search(r"data/nsmc|models/ko-mini|build/ko-mini|^  /", line)], [])
+            self.assertEqual([line for line in problems if not re.search(r"data/nsmc|data/sst2|models/all-MiniLM|build/ko-mini|^  /", line)], [])
 
 
 if __name__ == "__main__":
