@@ -58,6 +58,7 @@ Run run_of(const MethodDelta& delta, const std::string& name, double weight, con
   if (settings.chooses({"classifier", Role::kClassifier, -1}))
     refuse("has an update of the classifier, which is a part of the head; merge the run instead");
   if (settings.dora) refuse("is DoRA, whose magnitudes do not add up; merge the run instead");
+  if (settings.gate) refuse("has gates, which follow the text: its update is no matrix that could be added");
   if (settings.bias != "none")
     refuse("has trained biases (bias = \"" + settings.bias +
            "\"), which belong to one run only; merge the run instead");

@@ -6,7 +6,7 @@
 
 namespace plugtune::lora {
 
-class LoraExchange final : public Exchange, public Combiner {
+class LoraExchange : public Exchange, public Combiner {
  public:
   bool reads(const ForeignAdapter& adapter) const override;
   MethodDelta read(ForeignAdapter& adapter, ForeignTensors& tensors, const ExchangeBase& base) const override;

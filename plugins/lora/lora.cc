@@ -2,8 +2,8 @@
 //
 // Hu et al. 2021, arXiv:2106.09685.
 // rsLoRA: s = alpha / sqrt(r), Kalajdzievski 2023, arXiv:2312.03732. DoRA: Liu et al. 2024, arXiv:2402.09353.
-// LoRA+: a rate of its own for B, Hayou et al. 2024, arXiv:2402.12354.
-#include "exchange.h"
+// LoRA+: a rate of its own for B, Hayou et al. 2024, arXiv:2402.12354. Gated: UniPELT, Mao et al. 2022, arXiv:2110.07577.
+#include "gates.h"
 #include "patches.h"
 #include "settings.h"
 
@@ -11,6 +11,7 @@ namespace {
 
 using plugtune::ConfigView;
 using plugtune::EmbeddingSite;
+using plugtune::LayerView;
 using plugtune::LinearSite;
 using plugtune::Role;
 using plugtune::Selector;
@@ -24,14 +25,16 @@ class Lora final : public plugtune::Strategy, public plugtune::ParamGrouping {
   void apply(plugtune::Model& model) override {
     check_excluded(model);
     std::vector<SiteInfo> patched;
+    std::map<int64_t, std::shared_ptr<LayerView>> views;  // of gated layers
     EmbeddingSite& words = model.word_embeddings();
     if (settings_.chooses(words.info())) {
+      if (settings_.gate) refuse_gate(words.info());
       attach_to(words);
       patched.push_back(words.info());
     }
     for (LinearSite* site : model.linears({linear_targets(model), settings_.layers, settings_.subject})) {
       if (settings_.excludes(site->info())) continue;
-      attach_to(*site);
+      settings_.gate ? attach_gated(*site, model, views) : attach_to(*site);
       patched.push_back(site->info());
       const bool is_classifier = site->info().role == Role::kClassifier;  // trains anyway: the host's business
       if (settings_.bias == "lora_only" && !is_classifier) model.train_base(site->info().path + ".bias");
@@ -72,6 +75,22 @@ class Lora final : public plugtune::Strategy, public plugtune::ParamGrouping {
     }
   }
 
+  void attach_gated(LinearSite& site, plugtune::Model& model,
+                    std::map<int64_t, std::shared_ptr<LayerView>>& views) const {
+    const int64_t layer = site.info().layer;
+    if (layer < 0) refuse_gate(site.info());
+    std::shared_ptr<LayerView>& view = views[layer];
+    if (view == nullptr) model.layer(layer).attach(settings_.name, view = std::make_shared<LayerView>());
+    site.attach(settings_.name,
+                std::make_shared<plugtune::lora::GatedLoraPatch>(site, settings_.options(site.info()), view));
+  }
+
+  [[noreturn]] void refuse_gate(const SiteInfo& site) const {
+    throw config_.error("gate",
+                        "is true, and '" + site.path +
+                            "' is in no layer, where a gate has no sequences to look at; take it out of targets");
+  }
+
   void attach_to(EmbeddingSite& words) const {
     const plugtune::LowRankOptions options = settings_.options(words.info());
     if (settings_.dora) {
@@ -94,5 +113,5 @@ class Lora final : public plugtune::Strategy, public plugtune::ParamGrouping {
 
 }  // namespace
 
-PLUGTUNE_STRATEGY_AND_EXCHANGE(Lora, plugtune::lora::LoraExchange, "lora", "1.0.0",
+PLUGTUNE_STRATEGY_AND_EXCHANGE(Lora, plugtune::lora::GatedLoraExchange, "lora", "1.0.0",
                                "low-rank updates of linear layers and the word embedding", 0)

@@ -188,7 +188,7 @@ TEST(Lora, SaysWhatIsWrongWithItsSettings) {
       {{{"rnak", 4}},
        "strategy.rnak: unknown key; did you mean 'rank'? keys of strategy 'lora': targets, layers, bias, name, rank, "
        "alpha, dropout, "
-       "rank_stabilized, init, ranks, alphas, exclude, dora, rate_ratio"},
+       "rank_stabilized, init, ranks, alphas, exclude, dora, gate, rate_ratio"},
       {{{"rank", 0}, {"dropout", 1}, {"init", "xavier"}},
        "strategy.rank: must be at least 1, got 0\n"
        "strategy.dropout: must be between 0 and 0.999999, got 1\n"

@@ -1,4 +1,4 @@
-// patches.cc - LoRA and DoRA around a span; numbers as in peft 0.21.
+// patches.cc - LoRA and DoRA around a span; numbers as in peft 0.21, gated as in AdapterHub's library 1.3.
 #include "patches.h"
 
 namespace plugtune::lora {
@@ -6,6 +6,23 @@ namespace plugtune::lora {
 LoraPatch::LoraPatch(const LinearSite& site, const LowRankOptions& options)
     : update_(std::make_shared<LowRankLinear>(site.in_features(), site.out_features(), options)) {
   register_module("update", update_);
+}
+
+GatedLoraPatch::GatedLoraPatch(const LinearSite& site, const LowRankOptions& options,
+                               std::shared_ptr<const LayerView> layer)
+    : update_(std::make_shared<LowRankLinear>(site.in_features(), site.out_features(), options)),
+      gate_(std::make_shared<SequenceGate>(site.in_features())),
+      layer_(std::move(layer)) {
+  register_module("update", update_);
+  register_module("gate", gate_);
+}
+
+Tensor GatedLoraPatch::forward(const Tensor& x, const LinearNext& next) {
+  const LayerIn* layer = layer_->in();
+  // Called by itself, outside of its layer, the site has no sequences to gate by.
+  if (layer == nullptr) return update_->add_to(next(x), x);
+  const Tensor gate = gate_->forward(x, layer->layout).index_select(0, layer->layout.row_sequence());  // (N, 1)
+  return update_->add_to(next(x), x * gate);  // one factor a row: B A drop(g x) is g B A drop(x)
 }
 
 LoraEmbeddingPatch::LoraEmbeddingPatch(const EmbeddingSite& site, const LowRankOptions& options)

@@ -3,6 +3,7 @@
 
 #include <memory>
 
+#include "plugtune/blocks/sequence_gate.h"
 #include "plugtune/plugtune.h"
 
 namespace plugtune::lora {
@@ -16,6 +17,19 @@ class LoraPatch final : public LinearPatch, public Foldable {
 
  private:
   std::shared_ptr<LowRankLinear> update_;
+};
+
+/// y = W x + b + s g B A drop(x), g the gate of the row's sequence.   Mao et al. 2022, arXiv:2110.07577
+class GatedLoraPatch final : public LinearPatch {
+ public:
+  /// @param layer  that the site is in
+  GatedLoraPatch(const LinearSite& site, const LowRankOptions& options, std::shared_ptr<const LayerView> layer);
+  Tensor forward(const Tensor& x, const LinearNext& next) override;
+
+ private:
+  std::shared_ptr<LowRankLinear> update_;
+  std::shared_ptr<SequenceGate> gate_;
+  std::shared_ptr<const LayerView> layer_;
 };
 
 /// E[ids] + s (A^T)[ids] B^T.

@@ -41,6 +41,8 @@ LoraSettings::LoraSettings(const ConfigView& config) {
   const std::string table = subject.substr(0, subject.size() - std::string(".targets").size());
   exclude = checked_selector(config, "exclude", config.strings("exclude", {}), table + ".exclude");
   dora = config.boolean("dora", false);
+  gate = config.boolean("gate", false);
+  if (gate && dora) config.problem("gate", "is true, and so is dora, which no gate is known for; keep one of the two");
   rate_ratio = config.number("rate_ratio", 1, 0);
   config.reject_unknown();
   selector_ = Selector(targets, layers, subject);

@@ -27,6 +27,7 @@ class LoraSettings {
   std::string bias, name;
   LowRankOptions defaults;
   bool dora = false;
+  bool gate = false;      ///< the update times a factor of the sequence
   double rate_ratio = 1;  ///< of B's rate to A's
   SiteNumbers ranks, alphas;
 

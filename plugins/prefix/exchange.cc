@@ -56,6 +56,20 @@ MethodDelta read_peft(ForeignAdapter& adapter, ForeignTensors& tensors, const Mo
   return delta;
 }
 
+/// Weight and bias of each layer's gate: the delta's names and those of the library's file.
+std::vector<std::pair<std::string, std::string>> gates(const PrefixSettings& settings,
+                                                       const std::vector<int64_t>& layers, const std::string& name) {
+  std::vector<std::pair<std::string, std::string>> names;
+  if (!settings.gate) return names;
+  for (const int64_t layer : layers) {
+    for (const char* parameter : {"weight", "bias"}) {
+      names.emplace_back(patch_of(layer, settings.name) + "gate." + parameter,
+                         patch_of(layer, "prefix_tuning") + "prefix_gates." + name + "." + parameter);
+    }
+  }
+  return names;
+}
+
 std::string hub_prefix(const std::string& name) { return "prefix_tuning.prefix_tunings." + name + ".self_prefix."; }
 
 /// Settings that both sides call by the same name, as the delta's table.
@@ -67,12 +81,16 @@ ConfigNode hub_settings(const ForeignAdapter& adapter) {
   table.set("flat", {config.boolean("flat", false)});
   table.set("bottleneck_size", {config.integer("bottleneck_size", 512, /*min=*/1)});
   table.set("non_linearity", {config.choice("non_linearity", "tanh", activation_names())});
+  const bool gate = config.boolean("use_gating", false);
+  table.set("gate", {gate});
+  if (gate && !config.boolean("shared_gating", true))
+    config.problem("shared_gating", "is false: keys and values have a gate each there; here both have the same");
   table.set("dropout", {config.number("dropout", 0, 0, 0.999999)});
   ConfigNode::Array leave_out;
   for (const int64_t layer : config.integers("leave_out", {}, 0))
     leave_out.push_back({layer});
   table.set("leave_out", {leave_out});
-  // encoder_prefix and cross_prefix speak of encoder-decoders; shared_gating of gates, which use_gating says are not there.
+  // encoder_prefix and cross_prefix speak of encoder-decoders; shared_gating of gates where use_gating says that there are some.
   reject_unknown_fields(
       config, adapter.config,
       {"architecture", "cross_prefix", "encoder_prefix", "init_weights_seed", "shared_gating", "version"});
@@ -89,6 +107,11 @@ MethodDelta read_hub(ForeignAdapter& adapter, ForeignTensors& tensors, const Mod
   for (const std::string& name : tensors.names())  // every layer files the pool of prefixes once more
     if (name.find(".prefix_tuning.pool." + prefix.substr(prefix.find('.') + 1)) != std::string::npos)
       tensors.skip(name);
+  for (const auto& [ours, theirs] : gates(settings, layers, adapter.name)) {
+    const bool is_weight = ours.ends_with("weight");
+    delta.tensors.emplace_back(
+        ours, tensors.take(theirs, is_weight ? std::vector<int64_t>{1, hidden} : std::vector<int64_t>{1}));
+  }
   if (settings.flat) {
     const Tensor rows = tensors.take(prefix + "control_trans", {n * count * 2 * hidden});
     split_rows(rows.reshape({n, 2 * count, hidden}), layers, delta.tensors);
@@ -144,6 +167,7 @@ ForeignAdapter write_peft(const MethodDelta& delta, const PrefixSettings& settin
         " positions and this one was trained without that (shift_positions = false); export to adapterhub, or train "
         "with shift_positions = true");
   }
+  if (settings.gate) throw Error("prefix: peft has no gates and this one has them (gate = true); export to adapterhub");
   if (!settings.leave_out.empty())
     throw Error("prefix: peft has a prefix in every layer and this one leaves some out (leave_out)");
   ForeignAdapter adapter{"peft", "", ConfigNode{ConfigNode::Table{}}, {}, {}, {}};
@@ -194,9 +218,11 @@ ForeignAdapter write_hub(const MethodDelta& delta, const PrefixSettings& setting
   adapter.config.set("non_linearity", {settings.non_linearity});
   adapter.config.set("prefix_length", {settings.prefix_length});
   adapter.config.set("shared_gating", {true});
-  adapter.config.set("use_gating", {false});
+  adapter.config.set("use_gating", {settings.gate});
   const std::vector<int64_t> layers = settings.layers(info);
   const std::string prefix = hub_prefix(name);
+  for (const auto& [ours, theirs] : gates(settings, layers, name))
+    adapter.tensors.emplace_back(theirs, delta.tensor(ours));
   if (settings.flat) {
     adapter.tensors.emplace_back(prefix + "control_trans", rows_of(delta, settings, layers).reshape({-1}));
     return adapter;

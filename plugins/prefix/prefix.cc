@@ -1,11 +1,13 @@
 // prefix.cc - n learned keys and values in front of each sequence's own, in every layer. Li and Liang 2021, arXiv:2101.00190;
-// flat, as in P-Tuning v2, Liu et al. 2022, arXiv:2110.07602. Numbers as in AdapterHub's library 1.3 and in peft 0.21.
+// flat, as in P-Tuning v2, Liu et al. 2022, arXiv:2110.07602. Gated: UniPELT, Mao et al. 2022, arXiv:2110.07577. Numbers as in
+// AdapterHub's library 1.3 and in peft 0.21.
 #include <torch/nn/functional.h>
 #include <torch/nn/init.h>
 
 #include <cmath>
 
 #include "exchange.h"
+#include "plugtune/blocks/sequence_gate.h"
 #include "settings.h"
 
 namespace plugtune::prefix {
@@ -35,14 +37,17 @@ class PrefixPatch final : public AttentionPatch {
  public:
   /// @param network      null: flat
   /// @param is_its_owner  the network's parameters are saved with this patch
+  /// @param layer         whose input the gate reads; null: no gate
   PrefixPatch(const ModelInfo& info, const PrefixSettings& settings, std::shared_ptr<PrefixNetwork> network,
-              bool is_its_owner)
+              bool is_its_owner, std::shared_ptr<const LayerView> layer)
       : length_(settings.prefix_length),
         heads_(info.heads),
         head_size_(info.head_size),
         dropout_(settings.dropout),
-        network_(std::move(network)) {
+        network_(std::move(network)),
+        layer_(std::move(layer)) {
     const int64_t hidden = info.hidden_size;
+    if (layer_ != nullptr) gate_ = register_module("gate", std::make_shared<SequenceGate>(hidden));
     if (network_ == nullptr) {
       keys_ = register_parameter("keys", torch::randn({length_, hidden}) * settings.init_std);
       values_ = register_parameter("values", torch::randn({length_, hidden}) * settings.init_std);
@@ -65,9 +70,16 @@ class PrefixPatch final : public AttentionPatch {
       keys = parts[0];
       values = parts[1];
     }
+    keys = drop(keys, in.keys);
+    values = drop(values, in.keys);
+    // Called by itself, outside of its layer, the attention has nothing to gate by.
+    if (const LayerIn* layer = layer_ == nullptr ? nullptr : layer_->in()) {
+      const Tensor gate = gate_->forward(layer->h, layer->layout).view({-1, 1, 1, 1});  // (B, 1, 1, 1)
+      keys = keys * gate;                                                               // (B, n, A, D)
+      values = values * gate;
+    }
     const Layout longer = in.keys.with_prefix(length_);
-    return next({in.q, in.keys.prepend(drop(keys, in.keys), in.k), in.keys.prepend(drop(values, in.keys), in.v),
-                 in.queries, longer});
+    return next({in.q, in.keys.prepend(keys, in.k), in.keys.prepend(values, in.v), in.queries, longer});
   }
 
  private:
@@ -81,6 +93,8 @@ class PrefixPatch final : public AttentionPatch {
   int64_t length_, heads_, head_size_;
   double dropout_;
   std::shared_ptr<PrefixNetwork> network_;  // one for all layers
+  std::shared_ptr<const LayerView> layer_;  // null: no gate
+  std::shared_ptr<SequenceGate> gate_;      // likewise
   Tensor keys_, values_;                    // (n, H), flat only
   Tensor up_weight_, up_bias_;              // (2 H, bottleneck) and (2 H), with a network only
 };
@@ -113,7 +127,10 @@ class Prefix final : public Strategy {
     if (!settings_.flat) network = std::make_shared<PrefixNetwork>(info.hidden_size, settings_);
     bool is_first = true;
     for (const int64_t layer : settings_.layers(info)) {
-      model.attention(layer).attach(settings_.name, std::make_shared<PrefixPatch>(info, settings_, network, is_first));
+      std::shared_ptr<LayerView> view;
+      if (settings_.gate) model.layer(layer).attach(settings_.name, view = std::make_shared<LayerView>());
+      model.attention(layer).attach(settings_.name,
+                                    std::make_shared<PrefixPatch>(info, settings_, network, is_first, view));
       is_first = false;
     }
     if (settings_.shift_positions)

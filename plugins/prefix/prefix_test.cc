@@ -27,7 +27,8 @@ TEST_P(PrefixGolden, FirstRowsAloneGiveTheSameLogits) {
 
 INSTANTIATE_TEST_SUITE_P(Peers, PrefixGolden,
                          ::testing::Values("prefix_peft", "prefix_adapters", "prefix_adapters_flat",
-                                           "prefix_adapters_leave_out"),
+                                           "prefix_adapters_leave_out", "prefix_adapters_gates",
+                                           "prefix_adapters_flat_gates"),
                          [](const auto& info) { return std::string(info.param); });
 
 class PrefixTenSteps : public testing::ForeignGoldenTest {};
@@ -44,6 +45,17 @@ TEST(Prefix, DropsWholeRowsOfItsOwnForEachSequenceInTrainingOnly) {
   EXPECT_TRUE(testing::near(model->forward(golden.input("a")), quiet, 0, 0));
   model->train();
   EXPECT_FALSE(testing::near(model->forward(golden.input("a")), quiet, 0, 1e-3));
+}
+
+TEST(Prefix, AGateOfAboutAHalfIsOfEachSequenceAndInEachLayer) {
+  std::vector<std::string> gates;
+  for (const auto& [key, tensor] : fresh_delta({{"gate", true}, {"leave_out", {0}}})) {
+    if (key.find(".gate.") == std::string::npos) continue;
+    gates.push_back(key);
+    EXPECT_LT(testing::largest(tensor), key.ends_with("bias") ? 1 / std::sqrt(32.0) : 0.1) << key;
+  }
+  const std::string patch = "encoder.layer.1.attention.self.prefix.gate.";
+  EXPECT_EQ(gates, std::vector<std::string>({patch + "bias", patch + "weight"}));
 }
 
 TEST(Prefix, NetworkIsOneForAllLayers) {
@@ -84,7 +96,7 @@ TEST(Prefix, SaysWhatIsWrongWithItsSettings) {
       {{{"length", 4}},
        "strategy.length: unknown key; keys of strategy 'prefix': prefix_length, shift_positions, flat, "
        "bottleneck_size, "
-       "non_linearity, dropout, init_std, leave_out, name"},
+       "non_linearity, gate, dropout, init_std, leave_out, name"},
       {{{"prefix_length", 0}, {"dropout", 1}},
        "strategy.prefix_length: must be between 1 and 100000, got 0\n"
        "strategy.dropout: must be between 0 and 0.999999, got 1"},
@@ -150,7 +162,15 @@ TEST(Prefix, RefusesFilesThatSayWhatItCannot) {
        "adapter_config.json.num_attention_heads: is 8, but the base has 4; the file belongs to another model\n"
        "adapter_config.json.num_transformer_submodules: is 2, but the base has 1; the file belongs to another model"},
       {"prefix_peft", {{"prefix_scale", 2.0}}, "adapter_config.json.prefix_scale: is 2" + unknown},
-      {"prefix_adapters", {{"use_gating", true}}, "adapter_config.json.use_gating: is true" + unknown},
+      {"prefix_adapters_gates",
+       {{"shared_gating", false}},
+       "adapter_config.json.shared_gating: is false: keys and values have a gate each there; here both have the same"},
+      {"prefix_adapters",
+       {{"use_gating", true}},
+       "golden: tensor 'encoder.layer.0.attention.self.prefix_tuning.prefix_gates.golden.weight' is missing\n"
+       "golden: tensor 'encoder.layer.0.attention.self.prefix_tuning.prefix_gates.golden.bias' is missing\n"
+       "golden: tensor 'encoder.layer.1.attention.self.prefix_tuning.prefix_gates.golden.weight' is missing\n"
+       "golden: tensor 'encoder.layer.1.attention.self.prefix_tuning.prefix_gates.golden.bias' is missing"},
       {"prefix_adapters",
        {{"bottleneck_size", 8}},
        "golden: tensor 'prefix_tuning.prefix_tunings.golden.self_prefix.control_trans.0.weight' has shape (16, 32), it "
@@ -178,6 +198,9 @@ TEST(Prefix, RefusesToWriteWhatALibraryCannotSay) {
        "peft",
        "prefix: peft gives the prefix the first 3 positions and this one was trained without that (shift_positions = "
        "false); export to adapterhub, or train with shift_positions = true"},
+      {{{"prefix_length", 3}, {"shift_positions", true}, {"gate", true}},
+       "peft",
+       "prefix: peft has no gates and this one has them (gate = true); export to adapterhub"},
       {{{"prefix_length", 3}, {"shift_positions", true}, {"leave_out", {0}}},
        "peft",
        "prefix: peft has a prefix in every layer and this one leaves some out (leave_out)"},

@@ -11,6 +11,7 @@ PrefixSettings::PrefixSettings(const ConfigView& view) : config(view) {
   flat = config.boolean("flat", true);
   bottleneck_size = config.integer("bottleneck_size", 512, /*min=*/1, /*max=*/1000000);
   non_linearity = config.choice("non_linearity", "tanh", activation_names());
+  gate = config.boolean("gate", false);
   dropout = config.number("dropout", 0, 0, 0.999999);
   init_std = config.number("init_std", 1, 0, 1000);
   leave_out = config.integers("leave_out", {}, /*min=*/0);

@@ -21,6 +21,7 @@ struct PrefixSettings {
   bool flat = true;              ///< the rows are the parameters; else a network computes them
   int64_t bottleneck_size = 512;
   std::string non_linearity = "tanh";
+  bool gate = false;   ///< keys and values times the sequence's gate
   double dropout = 0;  ///< of the rows
   double init_std = 1;
   std::vector<int64_t> leave_out;

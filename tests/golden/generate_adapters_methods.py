@@ -1,7 +1,8 @@
 """generate_adapters_methods.py: IA3, prefix tuning, prompt tuning and ReFT as the adapters library does them. (env: adapters)
 
 Attention is eager everywhere: under SDPA the library masks a prompt out when there is padding. Prefix adapters are saved as
-`.bin`: every layer holds the pool of prefixes once more, and the library cannot write shared tensors as safetensors.
+`.bin`: every layer holds the pool of prefixes once more, and the library cannot write shared tensors as safetensors. Gates see padding
+there, so those cases are made one sequence at a time.
 """
 
 import json
@@ -24,6 +25,10 @@ CASES = {  # case -> (configuration, what it is, whether its ten steps are recor
     "prefix_adapters_leave_out": (PrefixTuningConfig(prefix_length=3, bottleneck_size=8, non_linearity="relu",
                                                      leave_out=[0]),
                                   "prefix of 3 in layer 1 alone, relu in its network", False),
+    "prefix_adapters_gates": (PrefixTuningConfig(prefix_length=4, bottleneck_size=16, use_gating=True),
+                              "prefix of 4 computed by a network, with a gate in each layer", True),
+    "prefix_adapters_flat_gates": (PrefixTuningConfig(prefix_length=3, flat=True, use_gating=True, leave_out=[0]),
+                                   "flat prefix of 3 with a gate, in layer 1 alone", False),
     "prompt_adapters": (PromptTuningConfig(prompt_length=4),
                         "4 vectors in front of the embeddings; the head reads the first of them", True),
     "prompt_adapters_after_bos": (PromptTuningConfig(prompt_length=4, combine="prefix_after_bos"),
@@ -81,7 +86,7 @@ def save_direft(case, model):
 
 
 def method(name, config, about, training):
-    case = Case(name, about, VERSIONS, config.to_dict())
+    case = Case(name, about, VERSIONS, config.to_dict(), sequences_alone=config.get("use_gating", False))
     model = base_model()
     torch.manual_seed(8)  # of orthonormal projections, which are not drawn anew below
     model.add_adapter(ADAPTER, config=config)

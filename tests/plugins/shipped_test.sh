@@ -25,6 +25,7 @@ for file in "$build"/lib/plugtune/*.so; do
   check "$file"
 done
 check lora --settings 'targets = ["query", "ffn_down", "word_embeddings"]' --settings 'rank_stabilized = true' --settings 'dropout = 0.1'
+check lora --settings 'gate = true' --settings 'targets = "all-linear"'
 for config in double_seq_bn par_bn scaled_par_bn adapter_plus compacter compacter++; do
   check adapter --settings "config = \"$config\""
 done
@@ -35,6 +36,7 @@ check ia3 --settings 'convention = "adapters"'
 check ia3 --settings 'targets = ["query", "attention_output", "ffn_up"]' --settings 'feedforward = ["attention_output"]' --settings 'layers = "1"'
 check prefix --settings 'flat = false' --settings 'shift_positions = true' --settings 'dropout = 0.1'
 check prefix --settings 'leave_out = [0]'
+check prefix --settings 'gate = true' --settings 'dropout = 0.1'
 check prompt --settings 'place = "words"' --settings 'prompt_init = "sample_vocab"'
 check prompt --settings 'combine = "prefix_after_bos"'
 check bitfit --settings 'what = "layer_norm"'

@@ -3,6 +3,8 @@
 
 #include <cmath>
 
+#include "plugtune/blocks/sequence_gate.h"
+
 namespace plugtune {
 inline namespace v1 {
 namespace {
@@ -13,14 +15,6 @@ constexpr double kNormEps = 1e-5;  // of the adapter's own LayerNorms; the model
 Tensor kept_sequences(const Tensor& rows, const Layout& layout, double chance) {
   const Tensor kept = torch::empty({layout.sequences(), 1}, rows.options()).bernoulli_(1 - chance).div_(1 - chance);
   return kept.index_select(0, layout.row_sequence());
-}
-
-// Each sequence's mean of a column, in each of its rows.  (N, 1) -> (N, 1)
-Tensor sequence_mean(const Tensor& column, const Layout& layout) {
-  const Tensor sums =
-      torch::zeros({layout.sequences(), 1}, column.options()).index_add(0, layout.row_sequence(), column);
-  const Tensor lengths = layout.offsets().diff().to(column.options()).unsqueeze(1);  // (B, 1)
-  return (sums / lengths).index_select(0, layout.row_sequence());
 }
 
 }  // namespace
@@ -91,7 +85,7 @@ Tensor AdapterBlock::update(const Tensor& z, const Layout& layout) const {
 Tensor AdapterBlock::forward(const Entry& entry, const Layout& layout) {
   Tensor y = drop(update(entry.z, layout));  // (N, H)
   if (gate_weight_.defined()) {
-    y = y * sequence_mean(torch::sigmoid(torch::linear(entry.z, gate_weight_, gate_bias_)), layout);
+    y = y * sequence_gate(entry.z, gate_weight_, gate_bias_, layout).index_select(0, layout.row_sequence());
   }
   const bool adds = !options_.is_parallel;
   if (adds && options_.adapter_residual_before_ln) y = y + entry.residual;
