@@ -32,6 +32,8 @@ done
 check full --settings 'freeze_layers = 1' --settings 'layer_decay = 0.9'
 check adapterfusion --settings 'sources = ["adapter:1", "adapter:2"]'
 check adapterfusion --settings 'sources = ["adapter:1", "adapter:2"]' --settings 'config = "static"'
+check mixture --settings 'sources = ["lora:1", "lora:2"]'
+check mixture --settings 'sources = ["lora:1"]'
 check ia3 --settings 'convention = "adapters"'
 check ia3 --settings 'targets = ["query", "attention_output", "ffn_up"]' --settings 'feedforward = ["attention_output"]' --settings 'layers = "1"'
 check prefix --settings 'flat = false' --settings 'shift_positions = true' --settings 'dropout = 0.1'
