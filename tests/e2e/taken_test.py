@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import struct
 import time
 import unittest
 
@@ -13,20 +12,7 @@ STACK = '[[strategy]]\nfrom = "runs/lang"\n[[strategy]]\nplugin = "adapter"\nred
 SHORT = "steps = 12"
 
 
-def tensors(path):
-    """name -> bytes of a safetensors file."""
-    data = path.read_bytes()
-    size = struct.unpack("<Q", data[:8])[0]
-    header = json.loads(data[8 : 8 + size])
-    header.pop("__metadata__", None)
-    return {name: data[8 + size + entry["data_offsets"][0] : 8 + size + entry["data_offsets"][1]]
-            for name, entry in header.items()}
-
-
 class Taken(PlugtuneTest):
-    def values(self, run):
-        return tensors(self.folder / run / "delta" / "delta.safetensors")
-
     def train(self, name, strategy, length=SHORT, train=""):
         self.succeed("train", self.experiment(name, strategy=strategy, length=length, train=train))
 

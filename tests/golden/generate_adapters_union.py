@@ -2,17 +2,21 @@
 
 Base, batches and head as in generate_adapters.py; what tiny does not hold is random. One pass each. A union is one adapter,
 `adapterhub/`; a stack is `setup/`, which save_adapter_setup() writes. Files are .bin, because the library cannot write a prefix
-as safetensors.
+as safetensors. Gates see padding there, so UniPELT is made one sequence at a time.
+
+`compositions.json` has what the library's own names for compositions stand for, against which configs/nsmc are tested.
 """
 
+import json
 import logging
 
-from common import Case, be_deterministic, random_, record_pass, record_start
+from common import GOLDEN, Case, be_deterministic, random_, record_pass, record_start
 from generate_adapters import ADAPTER, HEAD, VERSIONS, base_model, configuration, tiny_names
 from generate_adapters_methods import file_key
 
 import torch
-from adapters import ConfigUnion, IA3Config, LoRAConfig, PrefixTuningConfig, PromptTuningConfig
+from adapters import (ConfigUnion, IA3Config, LoRAConfig, MAMConfig, PrefixTuningConfig, PromptTuningConfig, SeqBnConfig,
+                      UniPELTConfig)
 from adapters.composition import Stack
 
 PREFIX = PrefixTuningConfig(prefix_length=4, bottleneck_size=16)
@@ -21,7 +25,9 @@ PARALLEL = configuration("par_bn", {"reduction_factor": 4})
 SEQUENTIAL = configuration("seq_bn", {"reduction_factor": 4})
 LORA = LoRAConfig(r=4, alpha=8)
 UNIONS = {
-    "union_mam": ("a prefix and a parallel adapter: Mix-and-Match", [PREFIX, PARALLEL]),
+    "union_mam": ("a prefix and a parallel adapter: Mix-and-Match", MAMConfig(PREFIX, PARALLEL).configs),
+    "union_unipelt": ("a prefix, a Pfeiffer adapter and LoRA, each with a gate: UniPELT",
+                      UniPELTConfig(PREFIX, SEQUENTIAL, LoRAConfig(r=4, alpha=4)).configs),
     "union_lora_adapter": ("LoRA of queries and values and a Pfeiffer adapter", [LORA, SEQUENTIAL]),
     "union_ia3_prefix": ("IA3 and a flat prefix", [IA3Config(), FLAT]),
     "union_prompt_adapter": ("a prompt and a Pfeiffer adapter", [PromptTuningConfig(prompt_length=4), SEQUENTIAL]),
@@ -59,7 +65,8 @@ def record(case, model, configs):
 
 
 def union(name, about, configs):
-    case = Case(name, about, VERSIONS, ConfigUnion(*configs).to_dict())
+    gated = any(config.get("use_gating", False) for config in configs)
+    case = Case(name, about, VERSIONS, ConfigUnion(*configs).to_dict(), sequences_alone=gated)
     model = base_model()
     model.add_adapter(ADAPTER, config=ConfigUnion(*configs))
     model.train_adapter(ADAPTER)
@@ -84,9 +91,16 @@ def stack(name, about, configs):
     record(case, model, [])
 
 
+def compositions():
+    named = {"mam": MAMConfig(), "unipelt": UniPELTConfig(), "lora-and-adapter": ConfigUnion(LoRAConfig(), SeqBnConfig())}
+    text = json.dumps({name: config.to_dict() for name, config in named.items()}, indent=2, sort_keys=True)
+    (GOLDEN / "compositions.json").write_text(text + "\n")
+
+
 def main():
     be_deterministic()
     logging.getLogger("adapters").setLevel(logging.ERROR)
+    compositions()
     for name, (about, configs) in UNIONS.items():
         union(name, about, configs)
     for name, (about, configs) in STACKS.items():
