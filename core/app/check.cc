@@ -8,9 +8,8 @@
 #include <chrono>
 #include <filesystem>
 #include <iostream>
-#include <map>
-#include <nlohmann/json.hpp>
 
+#include "app/check_text.h"
 #include "app/command_line.h"
 #include "experiment/delta_info.h"
 #include "experiment/toml.h"
@@ -75,53 +74,10 @@ std::vector<std::string> child_command(const std::string& file, const CommandLin
   for (const std::string& text : line.texts("settings"))
     command.insert(command.end(), {"--settings", text});
   if (line.has("data")) command.insert(command.end(), {"--data", line.text("data")});
+  if (line.has("seed")) command.insert(command.end(), {"--seed", line.text("seed")});
   for (const std::string& directory : line.texts("plugin-path"))
     command.insert(command.end(), {"--plugin-path", directory});
   return command;
-}
-
-std::map<CheckStatus, int> counts(const std::vector<CheckResult>& results) {
-  std::map<CheckStatus, int> number;
-  for (const CheckResult& result : results)
-    ++number[result.status];
-  return number;
-}
-
-std::string summary(const std::vector<CheckResult>& results, double seconds) {
-  std::map<CheckStatus, int> number = counts(results);
-  std::vector<std::string> parts;
-  const std::pair<CheckStatus, const char*> kWords[] = {{CheckStatus::kPass, "passed"},
-                                                        {CheckStatus::kWarn, "with a warning"},
-                                                        {CheckStatus::kFail, "failed"},
-                                                        {CheckStatus::kCrash, "crashed"},
-                                                        {CheckStatus::kSkip, "skipped"}};
-  for (const auto& [status, word] : kWords) {
-    if (number[status] > 0) parts.push_back(fmt::format("{} {}", number[status], word));
-  }
-  return fmt::format("{} in {:.1f} s", join(parts), seconds);
-}
-
-std::string json_text(const std::string& file, const std::vector<CheckResult>& results) {
-  auto list = nlohmann::ordered_json::array();
-  for (const CheckResult& result : results) {
-    list.push_back({{"test", result.test},
-                    {"status", plugin::status_name(result.status)},
-                    {"message", result.message},
-                    {"seconds", result.seconds}});
-  }
-  const auto [kind, name] = plugin::kind_and_name(file);
-  const nlohmann::ordered_json json = {
-      {"file", file}, {"kind", plugin::kind_name(kind)}, {"name", name}, {"results", std::move(list)}};
-  return json.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
-}
-
-void print(const CheckResult& result) {
-  std::string message = result.message;
-  // Further lines of a message stand under its first one.
-  for (size_t at = message.find('\n'); at != message.npos; at = message.find('\n', at + 1))
-    message.insert(at + 1, 24, ' ');
-  std::cout << fmt::format("  {:<5}  {:<14}  {}\n", plugin::status_name(result.status), result.test, message)
-            << std::flush;
 }
 
 /// "--result-fd N" at the end: this is a child that checks one thing for its parent. -1: it is not.
@@ -135,32 +91,28 @@ int take_result_descriptor(Arguments& arguments) {
   return descriptor;
 }
 
-}  // namespace
+/// --explain without a test is --explain "".
+void complete_explain(Arguments& arguments) {
+  const auto at = std::ranges::find(arguments, "--explain");
+  if (at == arguments.end()) return;
+  if (std::next(at) == arguments.end() || std::next(at)->starts_with('-')) arguments.insert(std::next(at), "");
+}
 
-int check_command(const Arguments& given) {
-  Arguments arguments = given;
-  const int result_descriptor = take_result_descriptor(arguments);
-  CommandLine line(
-      "check", "Tries whether a plugin keeps to everything that plugtune relies on, each test in its own process.",
-      {"plugtune check build/mine.strategy.so", "plugtune check build/mine.strategy.so --settings 'rank = 4'",
-       "plugtune check build/mine.dataset.so --data reviews.tsv",
-       "gdb --args plugtune check build/mine.strategy.so --only forward --in-process"});
-  line.positional("plugin.so")
-      .values("only", "TEST", "only this test")
-      .values("settings", "TOML", "settings of the plugin: 'rank = 4'")
-      .value("data", "PATH", "the path that a dataset opens")
-      .value("timeout", "SECONDS", "of each test; default 30")
-      .flag("in-process", "run the tests in this process, for a debugger")
-      .flag("json", "for programs")
-      .plugin_path();
-  if (!line.parse(arguments)) return kDone;
+int explain(const CommandLine& line) {
+  const std::string test = line.text("explain");
+  std::cout << (line.has("json") ? explained_json(test) : test.empty() ? explained_tests() : explained_test(test));
+  return kDone;
+}
 
+int check(const CommandLine& line, int result_descriptor) {
+  if (!line.has("plugin.so")) throw Error("check: <plugin.so> is missing; see plugtune check --help");
   const std::string file = find_file(line.texts("plugin.so").front(), line.search_path());
   plugin::CheckOptions options;
   options.only = line.texts("only");
   options.settings = read_settings(line);
   options.open_run = [&](const std::string& run) { return source_run(run, line.search_path()); };
   if (line.has("timeout")) options.timeout_seconds = read_timeout(line.text("timeout"));
+  options.seed = static_cast<uint64_t>(line.whole_number("seed", 0, 0));
   options.child_command = child_command(file, line);
 
   if (result_descriptor >= 0) {
@@ -171,14 +123,44 @@ int check_command(const Arguments& given) {
   }
 
   const auto start = std::chrono::steady_clock::now();
-  const auto on_result = line.has("json") ? std::function<void(const CheckResult&)>() : print;
-  if (on_result) std::cout << file << "\n";
+  std::function<void(const CheckResult&)> on_result;
+  if (!line.has("json")) {
+    std::cout << file << "\n";
+    on_result = [](const CheckResult& result) { std::cout << result_line(result) << std::flush; };
+  }
   const auto run = line.has("in-process") ? plugin::run_checks_in_process : plugin::run_checks;
   const std::vector<CheckResult> results = run(file, options, on_result);
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-  std::cout << (line.has("json") ? json_text(file, results) : summary(results, seconds) + "\n");
-  std::map<CheckStatus, int> number = counts(results);
-  return number[CheckStatus::kFail] + number[CheckStatus::kCrash] > 0 ? kUsersMistake : kDone;
+  std::cout << (line.has("json") ? results_json(file, options.seed, results) : summary_line(results, seconds));
+  const bool is_sound = std::ranges::none_of(results, [](const CheckResult& result) {
+    return result.status == CheckStatus::kFail || result.status == CheckStatus::kCrash;
+  });
+  return is_sound ? kDone : kUsersMistake;
+}
+
+}  // namespace
+
+int check_command(const Arguments& given) {
+  Arguments arguments = given;
+  const int result_descriptor = take_result_descriptor(arguments);
+  complete_explain(arguments);
+  CommandLine line(
+      "check", "Tries whether a plugin keeps to everything that plugtune relies on, each test in its own process.",
+      {"plugtune check build/mine.strategy.so", "plugtune check build/mine.strategy.so --settings 'rank = 4'",
+       "plugtune check build/mine.dataset.so --data reviews.tsv", "plugtune check --explain packed",
+       "gdb --args plugtune check build/mine.strategy.so --only forward --in-process"});
+  line.optional_positional("plugin.so")
+      .values("only", "TEST", "only this test")
+      .value("explain", "TEST", "what a test does, why, and how to repair what it finds; without TEST, all tests")
+      .values("settings", "TOML", "settings of the plugin: 'rank = 4'")
+      .value("data", "PATH", "the path that a dataset opens")
+      .value("seed", "N", "another small model, and other numbers that the plugin draws; default 0")
+      .value("timeout", "SECONDS", "of each test; default 30")
+      .flag("in-process", "run the tests in this process, for a debugger")
+      .flag("json", "for programs")
+      .plugin_path();
+  if (!line.parse(arguments)) return kDone;
+  return line.has("explain") ? explain(line) : check(line, result_descriptor);
 }
 
 }  // namespace plugtune::app

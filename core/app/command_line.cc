@@ -18,9 +18,12 @@ struct CommandLine::Options {
     std::string name, unit, meaning;
     std::vector<std::string> choices;
   };
+  struct Positional {
+    std::string name;
+    bool many = false, may_be_absent = false;
+  };
   std::vector<Option> shown;
-  std::string positional;
-  bool many = false, may_be_absent = false;
+  std::vector<Positional> positionals;
   po::options_description described;
   po::positional_options_description order;
   po::variables_map given;
@@ -30,6 +33,15 @@ struct CommandLine::Options {
     for (const Option& option : shown)
       all.push_back("--" + option.name);
     return all;
+  }
+  /// " <a> [<b>]", " <a>..."
+  std::string usage() const {
+    std::string text;
+    for (const Positional& one : positionals) {
+      const std::string what = fmt::format("<{}>{}", one.name, one.many ? "..." : "");
+      text += one.may_be_absent ? fmt::format(" [{}]", what) : fmt::format(" {}", what);
+    }
+    return text;
   }
 };
 
@@ -43,16 +55,16 @@ CommandLine::CommandLine(std::string command, std::string about, std::vector<std
 CommandLine::~CommandLine() = default;
 
 CommandLine& CommandLine::positional(const std::string& name, bool many) {
-  options_->positional = name;
-  options_->many = many;
+  options_->positionals.push_back({name, many});
   options_->described.add_options()(name.c_str(), po::value<std::vector<std::string>>(), "");
   options_->order.add(name.c_str(), many ? -1 : 1);
   return *this;
 }
 
 CommandLine& CommandLine::optional_positional(const std::string& name) {
-  options_->may_be_absent = true;
-  return positional(name);
+  positional(name);
+  options_->positionals.back().may_be_absent = true;
+  return *this;
 }
 
 CommandLine& CommandLine::flag(const std::string& name, const std::string& meaning) {
@@ -109,13 +121,15 @@ bool CommandLine::parse(const Arguments& arguments) {
     throw mistake(fmt::format("there is no option '{}'{}", name,
                               hint.empty() && has_settings ? "; settings are given as --set KEY=VALUE" : hint));
   } catch (const po::too_many_positional_options_error&) {
-    throw mistake(options_->positional.empty() ? "takes no arguments"
-                                               : fmt::format("takes one <{}>", options_->positional));
+    const auto& positionals = options_->positionals;
+    throw mistake(positionals.empty()       ? "takes no arguments"
+                  : positionals.size() == 1 ? fmt::format("takes one <{}>", positionals.front().name)
+                                            : fmt::format("takes{} and no more", options_->usage()));
   } catch (const po::error& error) {
     throw mistake(error.what());
   }
-  if (!options_->positional.empty() && !options_->may_be_absent && !has(options_->positional)) {
-    throw mistake(fmt::format("<{}> is missing", options_->positional));
+  for (const Options::Positional& one : options_->positionals) {
+    if (!one.may_be_absent && !has(one.name)) throw mistake(fmt::format("<{}> is missing", one.name));
   }
   check_choices();
   return true;
@@ -153,11 +167,7 @@ std::vector<std::string> CommandLine::texts(const std::string& name) const {
 plugin::SearchPath CommandLine::search_path() const { return plugin::SearchPath::of_process(texts("plugin-path")); }
 
 std::string CommandLine::help() const {
-  std::string out = fmt::format("usage: plugtune {}", command_);
-  const std::string what = fmt::format("<{}>", options_->positional);
-  if (!options_->positional.empty())
-    out +=
-        options_->may_be_absent ? fmt::format(" [{}]", what) : fmt::format(" {}{}", what, options_->many ? "..." : "");
+  std::string out = fmt::format("usage: plugtune {}{}", command_, options_->usage());
   if (!options_->shown.empty()) out += " [options]";
   out += fmt::format("\n\n{}\n", about_);
   if (!options_->shown.empty()) out += "\n";

@@ -19,9 +19,9 @@ class CommandLine {
   CommandLine(std::string command, std::string about, std::vector<std::string> example);
   ~CommandLine();
 
-  /// The arguments without a name. @param many  one or more; else exactly one.
+  /// The arguments without a name, in order. @param many  one or more, behind which comes nothing; else exactly one.
   CommandLine& positional(const std::string& name, bool many = false);
-  /// One or none.
+  /// One or none, behind all that must be there.
   CommandLine& optional_positional(const std::string& name);
   CommandLine& flag(const std::string& name, const std::string& meaning);
   CommandLine& value(const std::string& name, const std::string& unit, const std::string& meaning);

@@ -32,6 +32,8 @@ int report_command(const Arguments& arguments);
 int bench_command(const Arguments& arguments);
 int plugins_command(const Arguments& arguments);
 int check_command(const Arguments& arguments);
+int new_command(const Arguments& arguments);
+int sites_command(const Arguments& arguments);
 int config_command(const Arguments& arguments);
 int vocab_command(const Arguments& arguments);
 

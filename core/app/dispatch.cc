@@ -37,6 +37,8 @@ constexpr Command kCommands[] = {
     {"vocab", vocab_command, "the words of a text, and a model to pretrain on them"},
     {"config", config_command, "an experiment with every default filled in, checked"},
     {"plugins", plugins_command, "the strategies and data sets that are found"},
+    {"new", new_command, "a strategy or a data set of your own, to start from"},
+    {"sites", sites_command, "what of a model can be patched, and what a strategy patches"},
     {"check", check_command, "whether a plugin keeps to what plugtune relies on"},
 };
 

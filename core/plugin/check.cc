@@ -51,7 +51,8 @@ std::vector<CheckResult> run_all(const std::string& path, const CheckOptions& op
     } else {
       result = run(test);
     }
-    const bool is_usable = result.status == CheckStatus::kPass || result.status == CheckStatus::kWarn;
+    const bool is_usable = result.status == CheckStatus::kPass || result.status == CheckStatus::kWarn ||
+                           result.status == CheckStatus::kNote;
     if (!is_usable) broken[test.name] = broken.contains(test.needs) ? broken[test.needs] : test.name;
     results.push_back(result);
     if (on_result) on_result(result);
@@ -62,14 +63,16 @@ std::vector<CheckResult> run_all(const std::string& path, const CheckOptions& op
 }  // namespace
 
 const char* status_name(CheckStatus status) noexcept {
-  static constexpr const char* kNames[] = {"", "pass", "fail", "warn", "skip", "crash"};
+  static constexpr const char* kNames[] = {"", "pass", "fail", "warn", "skip", "crash", "note"};
   return kNames[static_cast<int>(status)];
 }
 
 std::vector<CheckTest> check_tests(Kind kind) {
   std::vector<CheckTest> tests;
-  for (const CheckCase& test : all_cases(kind))
-    tests.push_back({test.name, test.question});
+  for (const CheckCase& test : all_cases(kind)) {
+    const CheckExplanation& explained = explanation_of(test.name);
+    tests.push_back({test.name, test.question, explained.what, explained.why, explained.repair});
+  }
   return tests;
 }
 
@@ -81,6 +84,7 @@ CheckResult run_case(const CheckCase& test, const CheckSubject& subject) {
   } catch (const CheckVerdict& verdict) {
     result.status = verdict.status;
     result.message = verdict.what();
+    result.numbers = verdict.numbers;
   } catch (...) {
     result.status = CheckStatus::kFail;
     result.message = exception_text();

@@ -1,7 +1,9 @@
 #pragma once
 // check.h - `plugtune check`: tries everything that a plugin must keep to, each test in a process of its own.
 
+#include <cstdint>
 #include <functional>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -10,7 +12,8 @@
 
 namespace plugtune::plugin {
 
-enum class CheckStatus { kPass = 1, kFail, kWarn, kSkip, kCrash };
+/// kNote: something worth knowing that is neither right nor wrong.
+enum class CheckStatus { kPass = 1, kFail, kWarn, kSkip, kCrash, kNote };
 const char* status_name(CheckStatus status) noexcept;  ///< "pass", ...
 
 struct CheckResult {
@@ -18,6 +21,7 @@ struct CheckResult {
   CheckStatus status = CheckStatus::kPass;
   std::string message{};  ///< what is wrong, or a remark; may be empty
   double seconds = 0;
+  std::map<std::string, double> numbers{};  ///< what was measured, by name with unit: "step_ms"
 };
 
 struct CheckOptions {
@@ -25,15 +29,19 @@ struct CheckOptions {
   ConfigNode settings{ConfigNode::Table{}};                   ///< the plugin's own table
   std::function<SourceRun(const std::string& run)> open_run;  ///< for settings that name finished runs; may be empty
   double timeout_seconds = 30;                                ///< of one test
+  uint64_t seed = 0;  ///< added to every seed: another model, and other numbers that the plugin draws
   /// A program and arguments that check the same file with the same settings when "--only NAME --in-process --result-fd 3"
   /// is appended, and hand the result to report_result().
   std::vector<std::string> child_command;
 };
 
-/// A test's name and, in a line, what it asks.
+/// A test as it is explained.
 struct CheckTest {
   std::string name;
-  std::string question;
+  std::string question;  ///< in a line, what it asks
+  std::string what;      ///< what is done, and what must come out
+  std::string why;       ///< what plugtune does that relies on it
+  std::string repair;    ///< what to change where it fails
 };
 /// All tests of a kind, in the order in which they run.
 std::vector<CheckTest> check_tests(Kind kind);

@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <map>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -22,8 +23,12 @@ struct CheckSubject {
 
 /// Ends a test with the given status. A test that throws anything else has failed with what that says.
 struct CheckVerdict : std::runtime_error {
-  CheckVerdict(CheckStatus status, const std::string& message) : std::runtime_error(message), status(status) {}
+  CheckVerdict(CheckStatus status, const std::string& message, std::map<std::string, double> numbers = {})
+      : std::runtime_error(message),
+        status(status),
+        numbers(std::move(numbers)) {}
   CheckStatus status;
+  std::map<std::string, double> numbers;
 };
 
 template <class... Arguments>
@@ -47,6 +52,12 @@ struct CheckCase {
 const std::vector<CheckCase>& file_cases();
 const std::vector<CheckCase>& strategy_cases();
 const std::vector<CheckCase>& dataset_cases();
+
+/// What a test does, why, and what to do where it fails. There is one for every test.
+struct CheckExplanation {
+  const char *test, *what, *why, *repair;
+};
+const CheckExplanation& explanation_of(const std::string& test);
 
 /// The plugin's table as the host would hand it over.
 ConfigView settings_view(const CheckSubject& subject, const Plugin& plugin, ConfigNode table);

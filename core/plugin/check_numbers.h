@@ -17,5 +17,7 @@ std::string check_fold(const CheckSubject& subject);
 std::string check_packed(const CheckSubject& subject);
 std::string check_types(const CheckSubject& subject);
 std::string check_modes(const CheckSubject& subject);
+std::string check_differences(const CheckSubject& subject);  ///< in check_differences.cc
+std::string check_speed(const CheckSubject& subject);        ///< in check_speed.cc
 
 }  // namespace plugtune::plugin

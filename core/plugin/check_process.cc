@@ -114,7 +114,8 @@ std::string signal_text(int signal) {
 }
 
 CheckStatus status_of(const std::string& name) {
-  for (const CheckStatus status : {CheckStatus::kPass, CheckStatus::kFail, CheckStatus::kWarn, CheckStatus::kSkip}) {
+  for (const CheckStatus status :
+       {CheckStatus::kPass, CheckStatus::kFail, CheckStatus::kWarn, CheckStatus::kSkip, CheckStatus::kNote}) {
     if (name == status_name(status)) return status;
   }
   return CheckStatus::kCrash;
@@ -123,7 +124,8 @@ CheckStatus status_of(const std::string& name) {
 }  // namespace
 
 void report_result(int descriptor, const CheckResult& result) {
-  const nlohmann::json json = {{"status", status_name(result.status)}, {"message", result.message}};
+  const nlohmann::json json = {
+      {"status", status_name(result.status)}, {"message", result.message}, {"numbers", result.numbers}};
   const std::string text = json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
   for (size_t done = 0; done < text.size();) {
     const ssize_t count = write(descriptor, text.data() + done, text.size() - done);
@@ -168,6 +170,7 @@ CheckResult run_case_in_child(const CheckCase& test, const CheckOptions& options
   } else {
     result.status = status_of(json.at("status").get<std::string>());
     result.message = json.at("message").get<std::string>();
+    result.numbers = json.at("numbers").get<std::map<std::string, double>>();
   }
   return result;
 }

@@ -156,7 +156,7 @@ std::string check_same_seed(const CheckSubject& subject) {
   };
   compare("after apply()", "; draw from torch's generator only");
   for (Trial* trial : {&first, &second}) {
-    torch::manual_seed(3);
+    torch::manual_seed(3 + subject.options.seed);
     trial->train(3);
   }
   compare("after 3 steps", "");
@@ -271,7 +271,9 @@ const std::vector<CheckCase>& strategy_cases() {
       {"fold", "gradients", "folded weights compute the same to 1e-5", check_fold},
       {"packed", "forward", "each sequence of a batch is as it is alone", check_packed},
       {"types", "forward", "computes in bfloat16 and float64 when the model does", check_types},
+      {"finite-differences", "types", "gradients are what small changes do to the loss", check_differences},
       {"modes", "forward", "evaluation mode draws no random numbers", check_modes},
+      {"speed", "gradients", "what a training step costs (told, not judged)", check_speed},
   };
   return kCases;
 }

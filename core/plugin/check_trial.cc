@@ -82,17 +82,21 @@ bool same_bits(const Tensor& a, const Tensor& b) {
 }
 
 Trial::Trial(const CheckSubject& subject, const Plugin& plugin, uint64_t seed)
-    : strategy_(make_strategy(subject, plugin)) {
+    : Trial(make_strategy(subject, plugin), subject.options.seed, seed) {}
+
+Trial::Trial(LoadedStrategy strategy, uint64_t extra_seed, uint64_t seed)
+    : strategy_(std::move(strategy)),
+      extra_seed_(extra_seed) {
   at::set_num_threads(
       1);  // the model is far too small to share; on a busy machine threads would only wait for each other
-  torch::manual_seed(seed);
+  torch::manual_seed(seed + extra_seed_);
   model_ = std::make_shared<model::Bert>(trial_options());
   model_->reset_parameters();
   model_->freeze_base();
 }
 
 Trial& Trial::apply(uint64_t seed) {
-  torch::manual_seed(seed);
+  torch::manual_seed(seed + extra_seed_);
   strategy_.apply(*model_);
   for (const auto& [name, parameter] : model_->own_parameters()) {
     if (model::is_head_parameter(name)) parameter.set_requires_grad(true);
@@ -102,6 +106,13 @@ Trial& Trial::apply(uint64_t seed) {
 
 Tensor Trial::forward(const TrialBatch& batch) {
   return plugin().call("forward()", [&] { return model_->forward(batch.input); });
+}
+
+Tensor Trial::training_loss() {
+  const TrialBatch& batch = ragged_batch();
+  const Tensor loss = model::task_loss(TaskKind::kClassification, forward(batch), batch.targets, batch.targets.size(0));
+  if (strategy_.auxiliary == nullptr) return loss;
+  return loss + plugin().call("auxiliary_loss()", [&] { return strategy_.auxiliary->auxiliary_loss(); });
 }
 
 Tensor Trial::logits(const TrialBatch& batch) {
@@ -156,14 +167,10 @@ void Trial::train(int steps, bool with_head, const std::function<void()>& each) 
   }
   torch::optim::AdamW optimizer(std::move(groups), torch::optim::AdamWOptions(kLearningRate));
 
-  const TrialBatch& batch = ragged_batch();
   model_->train();
   for (int step = 0; step < steps; ++step) {
     optimizer.zero_grad();
-    Tensor loss = model::task_loss(TaskKind::kClassification, forward(batch), batch.targets, batch.targets.size(0));
-    if (strategy_.auxiliary != nullptr) {
-      loss = loss + plugin().call("auxiliary_loss()", [&] { return strategy_.auxiliary->auxiliary_loss(); });
-    }
+    const Tensor loss = training_loss();
     plugin().call("backward()", [&] { loss.backward(); });
     if (strategy_.observer != nullptr) {
       plugin().call("on_backward_end()", [&] { strategy_.observer->on_backward_end(step); });

@@ -34,6 +34,8 @@ class Trial {
  public:
   /// Makes model and strategy; not applied yet.
   Trial(const CheckSubject& subject, const Plugin& plugin, uint64_t seed = 1);
+  /// The same of a strategy that is made already. @param extra_seed  CheckOptions::seed
+  Trial(LoadedStrategy strategy, uint64_t extra_seed, uint64_t seed = 1);
 
   /// @param seed  of torch's generator during apply().
   Trial& apply(uint64_t seed = 7);
@@ -46,6 +48,8 @@ class Trial {
   Tensor logits(const TrialBatch& batch = ragged_batch());  ///< (B, labels)
   Tensor hidden(const TrialBatch& batch = ragged_batch());  ///< (N, H)
   Tensor forward(const TrialBatch& batch = ragged_batch());
+  /// What a step descends on: the ragged batch's loss and what the strategy adds to it, in the model's mode.
+  Tensor training_loss();
 
   /// What the strategy lets train: its patches' parameters and the base's it asked for. By full name.
   std::vector<std::pair<std::string, Tensor>> trainables();
@@ -61,6 +65,7 @@ class Trial {
  private:
   // The strategy outlives the model: patches may point to it.
   LoadedStrategy strategy_;
+  uint64_t extra_seed_;
   std::shared_ptr<model::Bert> model_;
 };
 

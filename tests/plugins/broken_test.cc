@@ -263,6 +263,13 @@ const std::vector<Caught>& caught_by_check() {
       {"wrong-type", "types", kFail,
        "encoder.layer.0.attention.self.query: its patches return Float for Double; a patch computes in the type of its "
        "input"},
+      {"wrong-backward", "finite-differences", kFail,
+       "~'encoder.layer.[01].attention.self.(query|value).scale.scale' at [0-9]+: backward\\(\\) gives [0-9.e-]+, but "
+       "small "
+       "changes change the loss by [0-9.e-]+ times as much"},
+      {"rounds", "finite-differences", kSkip, "the loss is not smooth: it has kinks or steps wherever it was tried"},
+      {"random-steps", "finite-differences", kSkip,
+       "the loss is another each time, with the same random numbers of torch"},
       {"always-drops-out", "modes", kFail,
        "draws random numbers in evaluation mode; drop out only while is_training()"},
       {"exits", "forward", kCrash, "ended the process with exit code 0"},
@@ -293,7 +300,7 @@ TEST_P(CaughtByCheck, WithItsReason) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Broken, CaughtByCheck, testing::ValuesIn(caught_by_check()),
-                         [](const auto& info) { return test_name(info.param.plugin); });
+                         [](const auto& info) { return test_name(info.param.plugin + "_" + info.param.test); });
 
 // --- datasets --------------------------------------------------------------------------------------------------------------
 
@@ -345,8 +352,53 @@ TEST(Check, ASoundPluginPassesEveryTest) {
     // A slow machine may take longer than 200 ms to load; that is a warning by design.
     if (result.test == "load") continue;
     // It is no method that another library has.
-    const CheckStatus expected = result.test == "exchange" ? CheckStatus::kSkip : CheckStatus::kPass;
+    const CheckStatus expected = result.test == "exchange" ? CheckStatus::kSkip
+                                 : result.test == "speed"  ? CheckStatus::kNote
+                                                           : CheckStatus::kPass;
     EXPECT_EQ(result.status, expected) << result.test << ": " << result.message;
+  }
+}
+
+TEST(Check, SpeedIsToldBesideTheTwoEndsAndInNumbers) {
+  CheckOptions options = options_for({"sound", "speed", CheckStatus::kNote, ""});
+  for (const auto run : {run_checks, run_checks_in_process}) {
+    const CheckResult result = run(broken_file("sound.strategy.so"), options, {}).at(0);
+    EXPECT_EQ(result.status, CheckStatus::kNote) << result.message;
+    ASSERT_EQ(result.numbers.size(), 3u);
+    for (const auto& [name, ms] : result.numbers)
+      EXPECT_GT(ms, 0) << name;
+    EXPECT_TRUE(
+        std::regex_match(result.message, std::regex("a training step takes [0-9.]+ ms; [0-9.]+ ms when everything "
+                                                    "trains, [0-9.]+ ms for the head alone")))
+        << result.message;
+  }
+}
+
+TEST(Check, WhatThrowsWhileItIsMeasuredIsOtherTestsBusiness) {
+  const CheckOptions options = options_for({"throws-backward", "speed", CheckStatus::kNote, ""});
+  const std::string file = broken_file("throws-backward.strategy.so");
+  const CheckResult result = run_checks_in_process(file, options, {}).at(0);
+  EXPECT_EQ(result.status, CheckStatus::kNote);
+  EXPECT_EQ(result.message,
+            "not measured: in strategy 'throws-backward' 1.0.0 (" + file + "), backward(): gradient is not known");
+}
+
+TEST(Check, ASeedMakesAnotherModelAndStaysTheSame) {
+  CheckOptions options = options_for({"sound", "loss-falls", CheckStatus::kPass, ""});
+  const auto losses = [&](uint64_t seed) {
+    options.seed = seed;
+    return run_checks_in_process(broken_file("sound.strategy.so"), options, {}).at(0).message;
+  };
+  EXPECT_EQ(losses(3), losses(3));
+  EXPECT_NE(losses(3), losses(0));
+}
+
+TEST(Check, EveryTestIsExplained) {
+  for (const Kind kind : {Kind::kStrategy, Kind::kDataset}) {
+    for (const CheckTest& test : check_tests(kind)) {
+      for (const std::string& text : {test.what, test.why, test.repair})
+        EXPECT_TRUE(text.ends_with('.')) << test.name << ": " << text;
+    }
   }
 }
 
@@ -374,7 +426,7 @@ TEST(Check, AnUnknownTestIsAnsweredWithTheNearestOne) {
         "--only: a strategy has no test 'gradient'; did you mean 'gradients'? tests: stamp, load, exports, descriptor, "
         "names, unknown-key, defaults, forward, base-untouched, two-models, identity, gradients, loss-falls, "
         "same-seed, "
-        "save-load, bad-state, exchange, fold, packed, types, modes");
+        "save-load, bad-state, exchange, fold, packed, types, finite-differences, modes, speed");
   }
 }
 

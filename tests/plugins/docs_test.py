@@ -1,10 +1,11 @@
-"""docs_test.py: what docs/abi.md and docs/writing-a-plugin.md show is real (tests/support/doc_pages.py says which blocks).
+"""docs_test.py: what the pages about plugins show is real (tests/support/doc_pages.py says which blocks).
 
 Transcripts are run in the tests folder of the build.
 """
 
 import os
 import pathlib
+import shutil
 import subprocess
 import sys
 import unittest
@@ -12,12 +13,12 @@ import unittest
 sys.path.append(str(pathlib.Path(__file__).resolve().parents[1] / "support"))
 from doc_pages import BUILD, SOURCE, difference, pieces_of_source, transcripts
 
-PAGES = ["docs/abi.md", "docs/writing-a-plugin.md"]
+PAGES = ["docs/abi.md", "docs/recipes.md", "docs/writing-a-data-set.md", "docs/writing-a-plugin.md"]
 
 
 def outcome(command):
     """What a command prints on both streams, as on a terminal."""
-    environment = dict(os.environ, PLUGTUNE_PLUGIN_PATH="")
+    environment = dict(os.environ, PLUGTUNE_PLUGIN_PATH="", PATH=f"{BUILD}/bin:{os.environ['PATH']}")
     words = command.replace("plugtune ", f"{BUILD}/bin/plugtune ", 1)
     return subprocess.run(words, shell=True, cwd=BUILD / "tests", env=environment, text=True,
                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=300).stdout
@@ -26,9 +27,11 @@ def outcome(command):
 class Docs(unittest.TestCase):
     def setUp(self):
         self.maxDiff = None
-        sample = BUILD / "tests" / "sample"
-        if not sample.exists():
-            sample.symlink_to(SOURCE / "sdk/template/dataset/sample")
+        for name, target in (("sample", "sdk/template/dataset/sample"), ("damaged", "tests/plugins/recipes/damaged"),
+                             ("models", "models")):
+            if not (BUILD / "tests" / name).exists():
+                (BUILD / "tests" / name).symlink_to(SOURCE / target)
+        shutil.rmtree(BUILD / "tests/rescale", ignore_errors=True)  # which `plugtune new` makes
 
     def test_pieces_of_source_are_the_source(self):
         found = [(page, path, text) for page in PAGES for path, text in pieces_of_source(page)]

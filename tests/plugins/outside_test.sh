@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# outside_test.sh - installs plugtune into a temporary folder; there, outside the repository, builds the templates and two
+# outside_test.sh - installs plugtune into a temporary folder; there, outside the repository, builds what `plugtune new` makes and two
 # methods against the installed SDK only; then the installed plugtune checks each, trains with it, reloads and merges.
 #
 #   outside_test.sh BUILD_DIRECTORY [SANITIZERS]
@@ -20,12 +20,11 @@ cmake --install "$build" --prefix "$prefix" > "$work/install.log" || { tail "$wo
 flags=()
 if [[ -n $sanitizers ]]; then flags=("-DCMAKE_CXX_FLAGS=-fsanitize=$sanitizers"); fi
 
-# build_and_check NAME KIND SOURCE_FOLDER [check arguments]
+# build_and_check NAME KIND [check arguments]: of the folder $work/NAME
 build_and_check() {
-  local name=$1 kind=$2 source=$3
-  shift 3
-  say "building $name from a copy of $source"
-  cp -r "$source" "$work/$name"
+  local name=$1 kind=$2
+  shift 2
+  say "building $name"
   (
     cd "$work/$name"
     cmake -B build -DCMAKE_PREFIX_PATH="$prefix" "${flags[@]}" > configure.log 2>&1 || { cat configure.log; exit 1; }
@@ -34,24 +33,19 @@ build_and_check() {
   )
 }
 
-build_and_check rescale strategy "$prefix/share/plugtune/template/strategy"
-build_and_check lines dataset "$prefix/share/plugtune/template/dataset" --data sample
-build_and_check my_ia3 strategy "$here/outside/my_ia3"
-build_and_check my_prefix strategy "$here/outside/my_prefix"
-
-say "renaming the template as its README says"
-cp -r "$prefix/share/plugtune/template/strategy" "$work/mine"
-cd "$work/mine"
-sed -i 's/rescale/mine/g; s/Rescale/Mine/g' CMakeLists.txt rescale.cc && mv rescale.cc mine.cc
-cmake -B build -DCMAKE_PREFIX_PATH="$prefix" "${flags[@]}" > configure.log 2>&1 || { cat configure.log; exit 1; }
-cmake --build build > build.log 2>&1 || { cat build.log; exit 1; }
-"$prefix/bin/plugtune" check build/mine.strategy.so --only descriptor --only forward
+"$prefix/bin/plugtune" new strategy my-scale "$work/my-scale"
+"$prefix/bin/plugtune" new dataset reviews "$work/reviews"
+cp -r "$here/outside/my_ia3" "$here/outside/my_prefix" "$work"
+build_and_check my-scale strategy
+build_and_check reviews dataset --data sample
+build_and_check my_ia3 strategy
+build_and_check my_prefix strategy
 
 # The unchanged host trains, saves, reloads and merges what it has never seen.
 cd "$work"
 cp -r "$here/../golden/tiny" tiny
 cp "$here/outside/experiment.toml" .
-export PLUGTUNE_PLUGIN_PATH=my_ia3/build:my_prefix/build:lines/build:rescale/build
+export PLUGTUNE_PLUGIN_PATH=my_ia3/build:my_prefix/build:reviews/build:my-scale/build
 for method in my_ia3 my_prefix; do
   say "training with $method, and evaluating the run again from its files"
   "$prefix/bin/plugtune" train experiment.toml --quiet --set "strategy.plugin=$method" --set "run.name=$method"
@@ -59,13 +53,13 @@ for method in my_ia3 my_prefix; do
   grep -q "$loss" "runs/$method/report.json" || { echo "the reloaded run has loss $loss, which training did not have"; exit 1; }
 done
 say "taking the template's method to another library's files and back"
-"$prefix/bin/plugtune" train experiment.toml --quiet --set strategy.plugin=rescale --set run.name=rescale
-"$prefix/bin/plugtune" export runs/rescale --format peft --output rescale-peft
-grep -q '"peft_type": "RESCALE"' rescale-peft/adapter_config.json
-"$prefix/bin/plugtune" import rescale-peft --labels negative,positive --output runs/rescale-again
+"$prefix/bin/plugtune" train experiment.toml --quiet --set strategy.plugin=my-scale --set run.name=scale
+"$prefix/bin/plugtune" export runs/scale --format peft --output scale-peft
+grep -q '"peft_type": "MY_SCALE"' scale-peft/adapter_config.json
+"$prefix/bin/plugtune" import scale-peft --labels negative,positive --output runs/scale-again
 printf 'good\nbad film\n' > texts
-"$prefix/bin/plugtune" predict runs/rescale --format jsonl < texts > answers
-"$prefix/bin/plugtune" predict runs/rescale-again --format jsonl < texts > answers-again
+"$prefix/bin/plugtune" predict runs/scale --format jsonl < texts > answers
+"$prefix/bin/plugtune" predict runs/scale-again --format jsonl < texts > answers-again
 cmp answers answers-again
 say "merging ia3; prefix cannot be merged, and says why"
 "$prefix/bin/plugtune" merge runs/my_ia3 --output merged

@@ -15,7 +15,7 @@ INDEPENDENT = {"text", "formats", "kernels"}  # of each other too
 DISTINCT = re.compile(r"\b(lora|adapterfusion|pfeiffer|houlsby|nsmc|sst2|kornli|korsts)\b", re.IGNORECASE)
 
 # Words of the host that are also a plugin's name: the model's HeadSite, the head of a report and of delta.json, the table of compare, the prefix of word pieces.
-ALLOWED_LITERALS = {"bert.cc", "bert_layer.cc", "language_head.cc", "run_text.cc", "delta_info.cc", "compare.cc", "combine.cc", "inspect.cc", "sweep.cc", "tokenizer_json.cc"}
+ALLOWED_LITERALS = {"bert.cc", "bert_layer.cc", "language_head.cc", "run_text.cc", "delta_info.cc", "compare.cc", "combine.cc", "inspect.cc", "site_list.cc", "sweep.cc", "tokenizer_json.cc"}
 
 
 def sources(folder, suffixes=(".h", ".cc")):

@@ -51,6 +51,31 @@ TEST_F(CommandLines, SettingsThatAreNoOptionsAreShownTheirWay) {
 TEST_F(CommandLines, OneExperimentIsEnough) {
   EXPECT_EQ(mistake({"x.toml", "y.toml"}), "train: takes one <experiment.toml>; see plugtune train --help");
 }
+TEST(SeveralArguments, AreTakenInTheirOrder) {
+  CommandLine line("new", "Makes.", {"plugtune new strategy mine"});
+  line.positional("kind").positional("name").optional_positional("directory").quiet();
+  EXPECT_EQ(line.help().substr(0, line.help().find('\n')), "usage: plugtune new <kind> <name> [<directory>] [options]");
+  ASSERT_TRUE(line.parse({"strategy", "--quiet", "mine"}));
+  EXPECT_EQ(line.texts("kind"), Arguments{"strategy"});
+  EXPECT_EQ(line.texts("name"), Arguments{"mine"});
+  EXPECT_FALSE(line.has("directory"));
+}
+TEST(SeveralArguments, OneThatIsMissingAndOneTooMany) {
+  for (const auto& [arguments, message] :
+       {std::pair(Arguments{"strategy"}, "new: <name> is missing; see plugtune new --help"),
+        std::pair(Arguments{"strategy", "a", "b", "c"},
+                  "new: takes <kind> <name> [<directory>] and no more; see plugtune new --help")}) {
+    CommandLine line("new", "Makes.", {"plugtune new strategy mine"});
+    line.positional("kind").positional("name").optional_positional("directory");
+    try {
+      line.parse(arguments);
+      FAIL();
+    } catch (const Error& error) {
+      EXPECT_STREQ(error.what(), message);
+    }
+  }
+}
+
 TEST_F(CommandLines, ChoicesAreListed) {
   EXPECT_EQ(mistake({"x.toml", "--format", "cvs"}),
             "--format: must be one of table, csv, got \"cvs\"; did you mean 'csv'?");
@@ -98,7 +123,8 @@ TEST(Program, HelpWithACommandIsItsHelp) {
 }
 
 TEST(Program, EveryCommandExplainsItselfWithAnExample) {
-  for (const char* command : {"train", "eval", "predict", "merge", "compare", "config", "plugins", "check"}) {
+  for (const char* command :
+       {"train", "eval", "predict", "merge", "compare", "config", "plugins", "new", "sites", "check"}) {
     const auto [out, errors, code] = outcome({command, "--help"});
     EXPECT_EQ(code, kDone);
     EXPECT_EQ(errors, "");
