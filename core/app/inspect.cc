@@ -1,6 +1,7 @@
 // inspect.cc - `plugtune inspect`: what a file or directory of weights is, and where it can go.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <iostream>
 #include <map>
 
@@ -10,6 +11,8 @@
 #include "experiment/merge_record.h"
 #include "experiment/run_directory.h"
 #include "formats/bert_weights.h"
+#include "formats/checkpoint_files.h"
+#include "formats/fingerprint.h"
 #include "formats/safetensors.h"
 #include "formats/torch_pickle.h"
 #include "formats/wording.h"
@@ -19,6 +22,8 @@ namespace plugtune::app {
 namespace {
 
 namespace fs = std::filesystem;
+
+constexpr size_t kFingerprintShown = 12;  // as messages name it
 
 /// "what  value" lines in one column.
 class Facts {
@@ -132,6 +137,41 @@ void print_merge(const fs::path& directory) {
   std::cout << facts.text();
 }
 
+/// A base: a Hugging Face model, of no library of adapters.
+bool is_model(const fs::path& directory) {
+  static constexpr const char* kOfAdapters[] = {"adapter_config.json", "adapter_fusion_config.json",
+                                                "adapter_setup.json", "head_config.json"};
+  return fs::exists(directory / "config.json") &&
+         std::ranges::none_of(kOfAdapters, [&](const char* file) { return fs::exists(directory / file); });
+}
+
+/// A model without labels, which is no run of anything; false when it has a head of labels, or no weights at all.
+bool inspect_base(const fs::path& directory) {
+  if (!is_model(directory) || !formats::has_checkpoint(directory)) return false;
+  const formats::BertConfig config = formats::read_bert_config(directory);
+  const formats::BertWeights weights = formats::read_bert_weights(directory, config);
+  if (!weights.head.empty()) return false;
+  const std::string path = directory.string();
+  Facts facts;
+  facts.add("format", "hf, a model without a head for labels");
+  facts.add("model", fmt::format("{} layers x {}, {} heads, {} words, {} positions, {}", config.num_hidden_layers,
+                                 config.hidden_size, config.num_attention_heads, formats::grouped(config.vocab_size),
+                                 config.max_position_embeddings, config.hidden_act));
+  facts.add("numbers", formats::grouped(count(listed(weights.encoder))));
+  facts.add("fingerprint", formats::fingerprint(config, weights.encoder).substr(0, kFingerprintShown));
+  facts.add("pooler", weights.pooler_is_missing ? "none: a classifier trains a new one" : "yes");
+  try {
+    facts.add("masked LM", weights.language_head(path).empty() ? "no head: training makes a new one" : "yes");
+  } catch (const Error& error) {
+    facts.add("masked LM", fmt::format("no: {}", error.what()));
+  }
+  facts.add("not used", join(formats::fold_layers(weights.ignored)));
+  facts.add("import", "no: there is nothing that training changed");
+  facts.add("train on it", fmt::format("[model] path = \"{}\"", path));
+  std::cout << facts.text() << "\n" << tensor_table(listed(weights.encoder));
+  return true;
+}
+
 void inspect_foreign(const ImportOptions& options, const plugin::SearchPath& search) {
   const exchange::ForeignFiles files = exchange::read_foreign(options.directory);
   const std::vector<exchange::Converter> converters = exchange::find_converters(search);
@@ -182,6 +222,7 @@ int inspect_command(const Arguments& arguments) {
   } else {
     const std::string directory = exchange::resolve_foreign(path);
     print_merge(directory);
+    if (inspect_base(directory)) return kDone;
     inspect_foreign({directory, line.text("model"), line.text("labels"), "inspected"}, line.search_path());
   }
   return kDone;

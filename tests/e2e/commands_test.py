@@ -83,6 +83,18 @@ class Commands(PlugtuneTest):
                                  "plain model can" for place in places), "merge", "runs/prefix", "--output", "merged")
         self.assertFalse((self.folder / "merged").exists())
 
+    def test_inspect_tells_what_a_base_is_though_there_is_nothing_to_import(self):
+        text = self.succeed("inspect", str(SOURCE / "models/ko-tiny"))
+        facts = dict(re.findall(r"^(\S.{11}) (.+)$", text.partition("\n\n")[0], re.MULTILINE))
+        self.assertEqual({name.strip(): value for name, value in facts.items()}, {
+            "format": "hf, a model without a head for labels",
+            "model": "2 layers x 128, 4 heads, 3,431 words, 128 positions, gelu",
+            "numbers": "869,120", "fingerprint": facts["fingerprint "], "pooler": "yes", "masked LM": "yes",
+            "import": "no: there is nothing that training changed",
+            "train on it": f'[model] path = "{SOURCE}/models/ko-tiny"'})
+        self.assertRegex(facts["fingerprint "], "^[0-9a-f]{12}$")
+        self.assertRegex(text, r"(?m)^embeddings.word_embeddings.weight +\(3431, 128\) +Float$")
+
     def test_bench_measures_an_experiment_and_a_strategy(self):
         experiment = self.experiment("run")
         result = json.loads(self.succeed("bench", experiment, "--steps", "3", "--warm-up", "1", "--set", "train.log_every=2",
@@ -212,7 +224,7 @@ class Mistakes(PlugtuneTest):
         self.assertRegex(result.stderr, r"must be UTF-8, got byte 0xFF at position [0-9,]+ .*ratings_train.txt:2402")
 
     def test_every_command_has_an_example(self):
-        for command in ("train", "eval", "predict", "merge", "unmerge", "compare", "plugins", "check", "config"):
+        for command in ("train", "eval", "predict", "merge", "unmerge", "compare", "plugins", "new", "sites", "check", "config"):
             self.assertIn(f"plugtune {command}", self.succeed(command, "--help"))
 
 
