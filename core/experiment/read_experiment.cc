@@ -290,9 +290,22 @@ void read_eval(Experiment& experiment) {
   table.done();
 }
 
+/// "train.epochs" for a value `epochs` in no table; "" when no table of the host's has it.
+std::string with_its_table(const Experiment& experiment, const std::string& name, const ConfigNode& node) {
+  if (std::holds_alternative<ConfigNode::Table>(node.value)) return "";
+  for (const auto& [table, filled_in] : std::get<ConfigNode::Table>(experiment.host_tables.value)) {
+    if (filled_in.find(name) != nullptr) return table + "." + name;
+  }
+  return name == "steps" ? "train.steps" : "";  // filled in are epochs
+}
+
 void reject_unknown_tables(Experiment& experiment) {
   for (const auto& [name, node] : std::get<ConfigNode::Table>(experiment.tables.value)) {
     if (std::find(kTables.begin(), kTables.end(), name) != kTables.end()) continue;
+    if (const std::string key = with_its_table(experiment, name, node); !key.empty()) {
+      experiment.problem(name, fmt::format("belongs into a table; did you mean '{}'?", key));
+      continue;
+    }
     const std::string hint = did_you_mean(name, kTables);
     experiment.problem(
         name, "unknown table" + (hint.empty() ? "; " : hint + " ") + "tables of an experiment: " + join(kTables));
