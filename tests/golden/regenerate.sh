@@ -10,11 +10,11 @@ peers=${PLUGTUNE_CACHE:-$HOME/.cache/plugtune}/peers
 export OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE=1 PYTHONHASHSEED=0
 
 "$here/../../scripts/peers.sh" hf adapters tensorboard
-[ $# -gt 0 ] || set -- tiny transformers masked_lm pretraining peft peft_variants peft_methods peft_combine peft_merge peft_bin mixture loralib tokenizer wordpiece metrics events statistics adapters adapters_exchange adapters_stack adapters_lora adapters_methods adapters_union
+[ $# -gt 0 ] || set -- tiny transformers masked_lm pretraining peft peft_variants peft_methods peft_combine peft_merge peft_bin peft_adalora intrinsic mixture loralib tokenizer wordpiece metrics events statistics adapters adapters_exchange adapters_stack adapters_lora adapters_methods adapters_union
 for name in "$@"; do
   script=$here/generate_$name.py
   [ -f "$script" ] ||
-    { echo "regenerate: unknown generator '$name'; generators: tiny, transformers, masked_lm, pretraining, peft, peft_variants, peft_methods, peft_combine, peft_merge, peft_bin, mixture, loralib, adapters, adapters_exchange, adapters_stack, adapters_lora, adapters_methods, adapters_union, tokenizer, wordpiece, metrics, events, statistics" >&2; exit 2; }
+    { echo "regenerate: unknown generator '$name'; generators: tiny, transformers, masked_lm, pretraining, peft, peft_variants, peft_methods, peft_combine, peft_merge, peft_bin, peft_adalora, intrinsic, mixture, loralib, adapters, adapters_exchange, adapters_stack, adapters_lora, adapters_methods, adapters_union, tokenizer, wordpiece, metrics, events, statistics" >&2; exit 2; }
   environment=hf
   [[ $name = adapters* ]] && environment=adapters
   [[ $name = events ]] && environment=tensorboard

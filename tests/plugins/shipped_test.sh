@@ -29,6 +29,10 @@ check lora --settings 'gate = true' --settings 'targets = "all-linear"'
 for config in double_seq_bn par_bn scaled_par_bn adapter_plus compacter compacter++; do
   check adapter --settings "config = \"$config\""
 done
+check adapterdrop --settings 'config = "houlsby"' --settings 'drop_at_inference = 1'
+check adalora --settings 'total_steps = 100'
+check adalora --settings 'total_steps = 6' --settings 'target_rank = 2' --settings 'final_steps = 2' --settings 'dropout = 0.1'
+check intrinsic --settings 'structure_aware = false' --settings 'dimension = 7' --settings 'targets = ["query", "ffn_up"]'
 check full --settings 'freeze_layers = 1' --settings 'layer_decay = 0.9'
 check adapterfusion --settings 'sources = ["adapter:1", "adapter:2"]'
 check adapterfusion --settings 'sources = ["adapter:1", "adapter:2"]' --settings 'config = "static"'
