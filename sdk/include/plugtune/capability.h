@@ -69,6 +69,7 @@ class PLUGTUNE_API ParamGrouping {
 class PLUGTUNE_API CustomState {
  public:
   virtual ~CustomState();
+  /// The state as text or any bytes. Called between steps, for each checkpoint.
   virtual std::string save_state() const = 0;
   /// Throws Error if `state` is not one of save_state()'s.
   virtual void load_state(const std::string& state) = 0;
@@ -76,9 +77,10 @@ class PLUGTUNE_API CustomState {
 
 /// A picture of numbers for the report: a table, drawn as a heat map where that is possible.
 struct PLUGTUNE_API ReportTable {
-  std::string title;
-  std::vector<std::string> rows, columns;
-  Tensor values;  ///< (rows, columns) float64 on the CPU
+  std::string title;  ///< what it shows, for its heading
+  /// Names, one of each row.
+  std::vector<std::string> rows, columns;  ///< names, one of each column
+  Tensor values;                           ///< (rows, columns) float64 on the CPU
 };
 
 /// Of a Strategy: its own numbers and pictures for the report.

@@ -26,7 +26,7 @@ struct PLUGTUNE_API CombineOptions {
 
 /// The one delta, in the settings and keys of the method: it is saved, loaded and trained as if it had been trained here.
 struct PLUGTUNE_API CombinedDelta {
-  MethodDelta delta;
+  MethodDelta delta;  ///< settings and tensors
   /// How far the result is from what the algorithm aims at, by site: relative, in the Frobenius norm. Empty: exact, or no such aim.
   std::vector<std::pair<std::string, double>> errors;
   std::vector<std::string> notes;  ///< what the person should know, one line each

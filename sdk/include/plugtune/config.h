@@ -25,26 +25,33 @@ using torch::Tensor;
 
 /// A value of an experiment file and the line it stands in (0: not from a file). Made by the host.
 struct PLUGTUNE_API ConfigNode {
+  /// Values in their order.
   using Array = std::vector<ConfigNode>;
+  /// Values by key, in the file's order; a key occurs once.
   using Table = std::vector<std::pair<std::string, ConfigNode>>;
   // Without the initialiser Clang looks into pair<string, ConfigNode> before ConfigNode is complete.
+  /// What it is; an empty table when nothing is said.
   std::variant<Table, Array, std::string, int64_t, double, bool> value = Table();
-  int line = 0;
+  int line = 0;        ///< from 1
   std::string file{};  ///< where the line is; empty: the table's own file ("--set" for a command line override)
 
   const ConfigNode* find(const std::string& key) const;  ///< of a table; nullptr when absent
+  /// Puts a value into a table, in place of that key's. Gives what stands there now.
   ConfigNode& set(const std::string& key, ConfigNode node);
 };
 
 /// The delta of a finished run, as values. What `ConfigView::runs` gives.
 struct PLUGTUNE_API SourceRun {
+  /// A strategy of the run.
   struct Method {
-    std::string name, version;
-    ConfigNode settings;  ///< its table, every default filled in
+    /// Of its plugin.
+    std::string name, version;  ///< of its plugin
+    ConfigNode settings;        ///< its table, every default filled in
   };
-  std::string name;  ///< the run's name
-  std::vector<Method> methods;
-  std::vector<std::pair<std::string, Tensor>> tensors;  ///< by delta key: `<site path>.<patch>.<parameter>`
+  std::string name;             ///< the run's name
+  std::vector<Method> methods;  ///< in the order in which they were applied
+  /// By delta key, `<site path>.<patch>.<parameter>`.
+  std::vector<std::pair<std::string, Tensor>> tensors;
   /// True while a saved delta is being loaded: shapes are right, values come with the delta.
   bool placeholder = false;
 };
@@ -54,12 +61,14 @@ struct PLUGTUNE_API SourceRun {
 /// Copies share their state.
 class PLUGTUNE_API ConfigView {
  public:
+  /// What messages say of where the table is from, and who opens runs.
   struct Origin {
     std::string subject;                                        ///< "strategy": how keys are named in messages
     std::string owner;                                          ///< "strategy 'lora'": whose keys these are
     std::string file;                                           ///< shown with the line
     std::function<SourceRun(const std::string& run)> open_run;  ///< may be empty: runs are refused
   };
+  /// Made by the host of each plugin's table; by a plugin of a foreign configuration.
   ConfigView(ConfigNode table, Origin origin);
   /// For tests: no file, subject "strategy".
   explicit ConfigView(ConfigNode table = {});
@@ -67,14 +76,18 @@ class PLUGTUNE_API ConfigView {
 
   bool has(const std::string& key) const;  ///< given by the user; also marks the key as known
 
+  /// A text.
   std::string string(const std::string& key, const std::string& fallback) const;
   std::string required_string(const std::string& key) const;  ///< "" and a problem when absent
+  /// true or false.
   bool boolean(const std::string& key, bool fallback) const;
+  /// A whole number, min <= value <= max.
   int64_t integer(const std::string& key, int64_t fallback, int64_t min = std::numeric_limits<int64_t>::min(),
                   int64_t max = std::numeric_limits<int64_t>::max()) const;
   /// Finite, min <= value <= max. Whole numbers are accepted.
   double number(const std::string& key, double fallback, double min = std::numeric_limits<double>::lowest(),
                 double max = std::numeric_limits<double>::max()) const;
+  /// A number as above, or nothing when the key is absent.
   std::optional<double> optional_number(const std::string& key, double min = std::numeric_limits<double>::lowest(),
                                         double max = std::numeric_limits<double>::max()) const;
   /// A number as above, or one of `words`: `scaling = 4`, `scaling = "learned"`.
@@ -85,8 +98,10 @@ class PLUGTUNE_API ConfigView {
   /// true, false or one of `words`.
   std::variant<bool, std::string> boolean_or(const std::string& key, const std::variant<bool, std::string>& fallback,
                                              const std::vector<std::string>& words) const;
+  /// One of `choices`.
   std::string choice(const std::string& key, const std::string& fallback,
                      const std::vector<std::string>& choices) const;
+  /// An array of texts; one text reads as an array of one.
   std::vector<std::string> strings(const std::string& key, const std::vector<std::string>& fallback) const;
   /// Whole numbers or numbers by name: `ranks = { query = 8 }`.
   std::map<std::string, double> numbers(const std::string& key) const;

@@ -11,6 +11,7 @@
 namespace plugtune {
 inline namespace v1 {
 
+/// What is learned of an example.
 enum class TaskKind : int32_t {
   kClassification = 1,  ///< one of `labels`
   kMultiLabel,          ///< any subset of `labels`
@@ -18,16 +19,20 @@ enum class TaskKind : int32_t {
   kText,                ///< no labels: for masked language models
 };
 
+/// A part of a data set.
 enum class Split : int32_t { kTrain = 1, kValidation, kTest };
 
+/// What a data set is for.
 struct PLUGTUNE_API Task {
-  TaskKind kind = TaskKind::kClassification;
+  TaskKind kind = TaskKind::kClassification;  ///< which fields of an Example count
   std::vector<std::string> labels;  ///< names, in the order of Example::label; the last of two is the positive one
   bool pairs = false;               ///< examples have a text_b
 };
 
+/// One text, or pair of texts, and what is to be learned of it.
 struct PLUGTUNE_API Example {
-  std::string text_a, text_b;  ///< UTF-8; text_b empty without pairs
+  /// UTF-8.
+  std::string text_a, text_b;  ///< UTF-8; empty without pairs
   int64_t label = 0;           ///< classification: index into Task::labels; multi-label: bit i = labels[i] (at most 63)
   double value = 0;            ///< regression
 };
@@ -38,6 +43,7 @@ struct PLUGTUNE_API Example {
 class PLUGTUNE_API Dataset {
  public:
   virtual ~Dataset();
+  /// What is to be learned: the same for all splits, and at every call.
   virtual Task task() const = 0;
   /// Examples of a split; 0 when there is no such split.
   virtual size_t size(Split split) const = 0;

@@ -13,6 +13,7 @@ inline namespace v1 {
 /// Something that the user can repair. Our own mistakes are TORCH_INTERNAL_ASSERT, never an Error.
 class PLUGTUNE_API Error : public std::runtime_error {
  public:
+  /// One problem.
   explicit Error(const std::string& problem);
   /// Several problems of one input, reported together. Must not be empty.
   explicit Error(std::vector<std::string> problems);

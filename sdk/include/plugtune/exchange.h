@@ -20,7 +20,7 @@ inline namespace v1 {
 
 /// The base that a delta belongs to, for conversions that need its measures or its weights.
 struct PLUGTUNE_API ExchangeBase {
-  ModelInfo info;
+  ModelInfo info;  ///< its measures
   /// A base parameter by its Hugging Face name without "bert.", in its own type. Throws Error if there is none.
   std::function<Tensor(const std::string& name)> weight;
 };
@@ -57,7 +57,9 @@ class PLUGTUNE_API ForeignTensors {
   ForeignTensors(std::string subject, const std::vector<std::pair<std::string, Tensor>>& tensors);
   ~ForeignTensors();
 
+  /// How messages name the file.
   const std::string& subject() const noexcept { return subject_; }
+  /// Whether the file has a tensor of that name; does not mark it as read.
   bool has(const std::string& name) const;
   /// Every name, in the file's order.
   std::vector<std::string> names() const;
@@ -66,6 +68,7 @@ class PLUGTUNE_API ForeignTensors {
   Tensor take(const std::string& name, const std::vector<int64_t>& shape);
   /// Marks a tensor as read that carries nothing (a duplicate, a part that is not used).
   void skip(const std::string& name);
+  /// Notes a problem; the subject is put in front.
   void problem(const std::string& text);
   /// Names that were neither taken nor skipped: the host refuses them.
   std::vector<std::string> unread() const;
@@ -98,6 +101,7 @@ class PLUGTUNE_API Exchange {
 PLUGTUNE_API std::string text_at(const ConfigNode& config, const std::string& key);
 /// Whether a field is there and true.
 PLUGTUNE_API bool is_true_at(const ConfigNode& config, const std::string& key);
+/// An array of texts as a value.
 PLUGTUNE_API ConfigNode array_of(const std::vector<std::string>& texts);
 /// Reads a measure of the model that a file repeats, and notes a problem when the base has another.
 PLUGTUNE_API void check_measure(const ConfigView& config, const std::string& key, int64_t of_base);

@@ -24,7 +24,9 @@ class PLUGTUNE_API Layout {
   /// @param lengths  rows of each sequence, all >= 1.  Throws Error if one is not.
   explicit Layout(const std::vector<int64_t>& lengths, torch::Device device = torch::kCPU);
   ~Layout();
+  /// Shares the tensors.
   Layout(const Layout&);
+  /// Shares the tensors.
   Layout& operator=(const Layout&);
 
   int64_t rows() const noexcept;                     ///< N
@@ -36,7 +38,7 @@ class PLUGTUNE_API Layout {
   const Tensor& offsets() const;                     ///< (B + 1) int32, on the device
   const Tensor& first_rows() const;                  ///< (B) int64: the row of each sequence's first token
   const Tensor& row_sequence() const;                ///< (N) int64: the sequence that owns each row
-  torch::Device device() const;
+  torch::Device device() const;                      ///< of its tensors
 
   /// The same sequences with `n` >= 0 more rows in front of each.
   Layout with_prefix(int64_t n) const;
@@ -50,6 +52,7 @@ class PLUGTUNE_API Layout {
   /// Throws Error if a sequence has fewer than n + 1 rows.
   Tensor drop_prefix(const Tensor& rows, int64_t n) const;
 
+  /// The same lengths in the same order, on whatever devices.
   bool operator==(const Layout& other) const;
 
  private:

@@ -1,6 +1,8 @@
 #pragma once
 // plugin.h - how a shared library says what it brings: plain data, constant-initialised, readable without running its code.
 
+/// @file
+/// How a shared library says what it brings: PLUGTUNE_STRATEGY(...) or PLUGTUNE_DATASET(...) at the end of its source.
 #include <cstdint>
 
 #include "plugtune/dataset.h"
@@ -16,18 +18,20 @@ struct plugtune_item_v1 {
   uint32_t flags;       ///< PLUGTUNE_FLAG_*
   const char* name;     ///< equal to the file's name before the first '.'
   const char* summary;  ///< one line for `plugtune plugins`
+  /// Null of a dataset. What it throws becomes a message that names the plugin.
   plugtune::Strategy* (*create_strategy)(const plugtune::ConfigView& settings);
+  /// Null of a strategy.
   plugtune::Dataset* (*create_dataset)(const plugtune::ConfigView& settings);
   plugtune::Exchange* (*create_exchange)();  ///< of a strategy; null: its deltas have no foreign form
 };
 
 /// The symbol `plugtune_plugin`.
 struct plugtune_plugin_v1 {
-  uint32_t size;  ///< sizeof(plugtune_plugin_v1)
-  const char* name;
-  const char* version;  ///< "1.0.0"
-  uint32_t item_count;
-  const plugtune_item_v1* items;
+  uint32_t size;                  ///< sizeof(plugtune_plugin_v1)
+  const char* name;               ///< equal to its item's
+  const char* version;            ///< "1.0.0"
+  uint32_t item_count;            ///< 1: a library is one strategy or one dataset
+  const plugtune_item_v1* items;  ///< item_count of them
 };
 }
 
@@ -36,6 +40,7 @@ struct plugtune_plugin_v1 {
 /// The strategy cannot be made from defaults alone (it needs finished runs, say): `plugtune check` does not try.
 #define PLUGTUNE_FLAG_NEEDS_SETTINGS 2u
 
+/// What the macros below are made of.
 #define PLUGTUNE_PLUGIN_(plugin_name, plugin_version, plugin_summary, plugin_flags, strategy_function,           \
                          dataset_function, exchange_function)                                                    \
   PLUGTUNE_STAMP                                                                                                 \

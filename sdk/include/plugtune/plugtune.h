@@ -19,3 +19,9 @@
 #include "plugtune/selector.h"
 #include "plugtune/sites.h"
 #include "plugtune/strategy.h"
+
+/// @namespace plugtune
+/// All that a plugin may see.
+
+/// @namespace plugtune::v1
+/// The contract of SDK 1. Inline: a plugin writes `plugtune::Layout`, and `v1` is in every symbol (docs/abi.md).

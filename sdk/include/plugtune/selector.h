@@ -23,13 +23,17 @@ class PLUGTUNE_API Selector {
   Selector(std::vector<std::string> targets, const std::string& layers = "", std::string subject = "targets");
   ~Selector();
 
+  /// Whether a site is selected.
   bool matches(const SiteInfo& site) const;
   /// Indices into targets() that matched none of `sites`.
   std::vector<std::string> unmatched(const std::vector<SiteInfo>& sites) const;
+  /// As they were given.
   const std::vector<std::string>& targets() const noexcept { return targets_; }
+  /// Whether a layer is listed; all are when none is named.
   bool has_layer(int64_t layer) const;
   /// The highest layer named, or -1 when all are meant.
   int64_t highest_layer() const noexcept;
+  /// How messages name it: "strategy.targets".
   const std::string& subject() const noexcept { return subject_; }
 
  private:

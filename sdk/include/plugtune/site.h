@@ -40,15 +40,16 @@ PLUGTUNE_API const char* role_name(Role role) noexcept;
 
 /// Where a site sits.
 struct PLUGTUNE_API SiteInfo {
-  std::string path;  ///< Hugging Face's module name, without "bert.": encoder.layer.0.attention.self.query
-  Role role = Role::kNone;
-  int64_t layer = -1;  ///< encoder layer, or -1 outside of the layers
+  std::string path;         ///< Hugging Face's module name, without "bert.": encoder.layer.0.attention.self.query
+  Role role = Role::kNone;  ///< what it is for
+  int64_t layer = -1;       ///< encoder layer, or -1 outside of the layers
 };
 
 /// What a patch's forward() threw, with where: what() is "<site path>.<patch>: <what it says>". Thrown by Site; the innermost
 /// patch that threw is named.
 class PLUGTUNE_API PatchError : public std::runtime_error {
  public:
+  /// Joins both to what().
   PatchError(std::string patch, const std::string& text);
   ~PatchError() override;
   const std::string& patch() const noexcept { return patch_; }  ///< `<site path>.<patch>`
@@ -82,6 +83,7 @@ class PLUGTUNE_API Patch : public torch::nn::Module {
  public:
   Patch();
   ~Patch() override;
+  /// What the span gives now; may call `next` any number of times. Called in every pass, so it only computes.
   virtual Tensor forward(const In& in, const Next<In>& next) = 0;
   /// True: each output row depends on its own input row alone, so the host may hand over fewer rows. Of an EncoderPatch: it
   /// changes the rows that go in, each by itself, and returns what next() returned, which may have first rows only.
@@ -92,9 +94,11 @@ class PLUGTUNE_API Patch : public torch::nn::Module {
 template <class In>
 class PLUGTUNE_API Site : public torch::nn::Module {
  public:
+  /// Sites are made by the host.
   explicit Site(SiteInfo info);
   ~Site() override;
 
+  /// The patches around the span, outermost first. Throws PatchError with what a patch throws.
   Tensor forward(const In& in) { return patches_.empty() ? base(in) : run(in, patches_.size()); }
 
   /// Wraps the span once more; the patch attached last is outermost. `name` becomes part of every delta key
@@ -104,9 +108,11 @@ class PLUGTUNE_API Site : public torch::nn::Module {
   /// Removes a patch, for merging. Throws Error if there is none of that name.
   void detach(const std::string& name);
 
+  /// There is no patch.
   bool bare() const noexcept { return patches_.empty(); }
   /// Every patch is row-wise (true when bare).
   bool row_wise() const;
+  /// Lives as long as the site.
   const SiteInfo& info() const noexcept { return info_; }
   /// Innermost first.
   const std::vector<std::pair<std::string, std::shared_ptr<Patch<In>>>>& patches() const noexcept { return patches_; }

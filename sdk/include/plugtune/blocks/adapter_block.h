@@ -21,14 +21,15 @@ enum class AdapterResidual : int32_t {
   kAfterNorm,       ///< what the adapter reads: LN(h + x), or h without original_ln_before
 };
 
+/// How an AdapterBlock is built; AdapterSettings::block() makes them of an experiment's settings.
 struct PLUGTUNE_API AdapterBlockOptions {
-  BottleneckOptions bottleneck;
-  bool is_parallel = false;  ///< reads x instead of h
-  bool original_ln_before = true;
-  bool original_ln_after = true;
-  bool ln_before = false;  ///< a LayerNorm of its own in front of the bottleneck
-  bool ln_after = false;   ///< and behind it
-  AdapterResidual residual = AdapterResidual::kBeforeNorm;
+  BottleneckOptions bottleneck;                             ///< its sizes, activation, dropout and scaling
+  bool is_parallel = false;                                 ///< reads x instead of h
+  bool original_ln_before = true;                           ///< the bottleneck reads LN(h + x), not h; sequential only
+  bool original_ln_after = true;                            ///< LN runs behind the adapter
+  bool ln_before = false;                                   ///< a LayerNorm of its own in front of the bottleneck
+  bool ln_after = false;                                    ///< and behind it
+  AdapterResidual residual = AdapterResidual::kBeforeNorm;  ///< where the residual around it starts; sequential only
   bool adapter_residual_before_ln = false;  ///< the residual is added before ln_after, not behind it; sequential only
   bool use_gating = false;                  ///< times the sequence's mean of sigmoid(W_g z + b_g): UniPELT
   double stochastic_depth = 0.0;            ///< chance to drop the update of a whole sequence; sequential only
@@ -42,17 +43,22 @@ struct PLUGTUNE_API AdapterBlockOptions {
 /// A junction patch calls the three steps in order: enter, forward, leave.
 class PLUGTUNE_API AdapterBlock : public Bottleneck {
  public:
+  /// Makes and initialises the parameters, drawing from torch's generator.
   explicit AdapterBlock(const AdapterBlockOptions& options);
   ~AdapterBlock() override;
+  /// As newly made: the bottleneck and the gate as `init` says, LayerNorms with weights 1 and biases 0.
   void reset_parameters();
+  /// What it was made with.
   const AdapterBlockOptions& options() const noexcept { return options_; }
   /// False with a gate, which looks at the whole sequence.
   bool row_wise() const noexcept { return !options_.use_gating; }
 
+  /// What enter() hands to forward().
   struct Entry {
     Tensor z;         ///< (N, H) what the bottleneck reads
     Tensor residual;  ///< (N, H) sequential: what is added to f(z); parallel: x, which only a fusion adds here
   };
+  /// The first step: what the bottleneck reads. Calls `next` where it reads LN(h + x).
   Entry enter(const JunctionIn& in, const JunctionNext& next) const;
   /// y.  (N, H)
   Tensor forward(const Entry& entry, const Layout& layout);

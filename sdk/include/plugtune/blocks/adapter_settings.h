@@ -21,6 +21,7 @@ inline namespace v1 {
 /// The named configurations; each under its paper's name and under the library's.
 PLUGTUNE_API const std::vector<std::string>& adapter_config_names();
 
+/// The settings of one adapter, read and checked; what they mean for a model is asked when the model is there.
 struct PLUGTUNE_API AdapterSettings {
   /// Reads every key; notes problems in `config`, and leaves reject_unknown() to the caller.
   explicit AdapterSettings(const ConfigView& config);
@@ -36,10 +37,10 @@ struct PLUGTUNE_API AdapterSettings {
   /// The layer behind the embeddings, of `inv_adapter = "nice"`. Throws Error when the model is too narrow for it.
   std::optional<NiceOptions> invertible(int64_t hidden_size) const;
 
-  std::string name = "adapter";  ///< of the patch
-  bool mh_adapter = false;       ///< after the attention
-  bool output_adapter = true;    ///< after the feed-forward
-  std::vector<int64_t> leave_out;
+  std::string name = "adapter";                    ///< of the patch
+  bool mh_adapter = false;                         ///< after the attention
+  bool output_adapter = true;                      ///< after the feed-forward
+  std::vector<int64_t> leave_out;                  ///< layers without an adapter
   std::map<std::string, double> reduction_factor;  ///< by layer number, and "default"
 
  private:

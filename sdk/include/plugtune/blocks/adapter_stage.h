@@ -32,6 +32,7 @@ class PLUGTUNE_API AdapterStage : public JunctionPatch {
   /// Whether a stage sits anywhere in the model.
   static bool any(Model& model);
 
+  /// Of the topmost stage: runs pass() of all, lowest first, then its own close(). Of another: `next`.  (N, H)
   Tensor forward(const JunctionIn& in, const JunctionNext& next) final;
 
  protected:
@@ -48,9 +49,11 @@ class PLUGTUNE_API AdapterStage : public JunctionPatch {
 /// A stage with one adapter.
 class PLUGTUNE_API BottleneckStage final : public AdapterStage {
  public:
+  /// Makes the adapter, which is the module `bottleneck` in delta keys.
   explicit BottleneckStage(const AdapterBlockOptions& options);
   ~BottleneckStage() override;
   bool row_wise() const override;
+  /// The adapter; lives as long as the stage.
   const AdapterBlock& block() const { return *bottleneck_; }
 
  protected:

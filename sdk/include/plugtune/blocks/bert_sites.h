@@ -11,9 +11,11 @@
 namespace plugtune {
 inline namespace v1 {
 
+/// A site of a BERT model, known by its measures alone: no model is built.
 struct PLUGTUNE_API BertSite {
-  SiteInfo info;
-  int64_t in_features = 0, out_features = 0;  ///< of the word embedding: words, hidden size
+  SiteInfo info;  ///< path, role and layer
+  /// Of the word embedding: words.
+  int64_t in_features = 0, out_features = 0;  ///< of the word embedding: hidden size
 };
 
 /// The word embedding, the six linear layers of each layer, the pooler: in forward order. Not the classifier.
@@ -23,6 +25,7 @@ PLUGTUNE_API std::vector<BertSite> bert_linears(const ModelInfo& model);
 /// Every bias of the encoder and the pooler, by name.
 PLUGTUNE_API std::vector<std::string> bert_biases(const ModelInfo& model);
 
+/// Whether one of them has that path.
 PLUGTUNE_API bool has_site(const std::vector<BertSite>& sites, const std::string& path);
 /// `<path>.<patch>.<parameter>`
 PLUGTUNE_API std::string delta_key(const BertSite& site, const std::string& patch, const std::string& parameter);

@@ -19,9 +19,10 @@ inline namespace v1 {
 
 /// A list of names and ends of names, or one regular expression.
 struct PLUGTUNE_API ModuleNames {
-  std::vector<std::string> list;
-  std::string regex;  ///< "": the list counts
+  std::vector<std::string> list;  ///< names as they stand in the file
+  std::string regex;              ///< "": the list counts
 
+  /// Names nothing.
   bool empty() const { return list.empty() && regex.empty(); }
   /// An end is whole words: "output.dense" means "attention.output.dense", but not "nonoutput.dense". @param path  ours
   bool match(const std::string& path) const;
@@ -35,7 +36,8 @@ PLUGTUNE_API ModuleNames read_module_names(const ConfigView& view, const ConfigN
 
 /// The part of a configuration that chooses modules.
 struct PLUGTUNE_API PeftModules {
-  ModuleNames targets, exclude;
+  /// target_modules.
+  ModuleNames targets, exclude;              ///< exclude_modules
   std::vector<int64_t> layers;               ///< layers_to_transform; empty: all
   std::vector<std::string> layers_pattern;   ///< empty: whatever holds the layers
   std::vector<std::string> modules_to_save;  ///< never targets
@@ -68,9 +70,11 @@ PLUGTUNE_API std::vector<BertSite> linears_of(const MethodDelta& delta, const Se
 
 /// rank_pattern or alpha_pattern: `(.*\.)?(key)$`, first hit.
 using PeftPatterns = std::vector<std::pair<std::string, double>>;
+/// In the file's order; what is wrong is noted.
 PLUGTUNE_API PeftPatterns read_peft_patterns(const ConfigView& view, const std::string& key);
 /// The same of numbers that are ranks: whole, at least 1.
 PLUGTUNE_API PeftPatterns read_rank_pattern(const ConfigView& view);
+/// The number of a site; nothing when no key matches.
 PLUGTUNE_API std::optional<double> pattern_value(const PeftPatterns& patterns, const SiteInfo& site);
 
 /// Whether a regular expression of Python is one of ours too: no lookbehind, no named groups, no flags.

@@ -17,6 +17,7 @@ PLUGTUNE_API Tensor sequence_gate(const Tensor& x, const Tensor& weight, const T
 /// The same with parameters of its own: W ~ N(0, 0.02), b as in torch.nn.Linear. About 1/2 at the start.
 class PLUGTUNE_API SequenceGate : public torch::nn::Module {
  public:
+  /// Makes and initialises the gate, drawing from torch's generator.
   explicit SequenceGate(int64_t in_features);
   ~SequenceGate() override;
   /// x (N, in) in `layout` -> (B, 1)
@@ -31,6 +32,7 @@ class PLUGTUNE_API LayerView final : public LayerPatch {
  public:
   LayerView();
   ~LayerView() override;
+  /// Keeps what the layer is handed while `next` runs, and changes nothing.  (N, H)
   Tensor forward(const LayerIn& in, const LayerNext& next) override;
   /// nullptr: the layer does not run, so a site inside of it was called by itself.
   const LayerIn* in() const noexcept { return in_; }

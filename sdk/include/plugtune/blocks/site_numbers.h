@@ -20,6 +20,7 @@ class PLUGTUNE_API SiteNumbers {
   SiteNumbers() = default;
   /// Notes in `config` what is wrong.
   SiteNumbers(const ConfigView& config, const std::string& key);
+  /// The number of a site; nothing when no key matches.
   std::optional<double> at(const SiteInfo& site) const;
   /// Throws Error when a path, glob or expression matches none of `patched`, the sites that the method is applied to. Roles may
   /// be absent.
@@ -45,6 +46,7 @@ PLUGTUNE_API Selector checked_selector(const ConfigView& config, const std::stri
 
 /// `/.../`: a regular expression. A '.', '*' or '?' in a target otherwise: a path or glob.
 PLUGTUNE_API bool is_regex_target(const std::string& target);
+/// A path or a glob: it has a '.', '*' or '?'.
 PLUGTUNE_API bool is_path_target(const std::string& target);
 
 }  // namespace v1

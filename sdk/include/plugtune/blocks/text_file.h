@@ -20,7 +20,9 @@ class PLUGTUNE_API TextFile {
   /// Throws Error when it is not there (and says what its folder has), is a folder, cannot be read, is empty, is not text
   /// (packed, a workbook, a Git LFS pointer) or not UTF-8 (naming line and byte).
   explicit TextFile(const std::string& path);
+  /// What text() gave stays valid.
   TextFile(TextFile&&) noexcept = default;
+  /// What text() of the other gave stays valid.
   TextFile& operator=(TextFile&&) noexcept = default;
   ~TextFile();
 
@@ -28,6 +30,7 @@ class PLUGTUNE_API TextFile {
   std::string_view text() const noexcept {
     return {text_, size_};
   }  ///< without the byte order mark; lives as long as this
+  /// Where in text() a part of it lies, in bytes.
   size_t offset_of(std::string_view part) const noexcept { return static_cast<size_t>(part.data() - text_); }
   /// The line, from 1, that holds byte `offset` of text(). Counts from the beginning of the file: for messages.
   int64_t line_of(size_t offset) const;
@@ -44,6 +47,7 @@ class PLUGTUNE_API TextFile {
 /// The lines of a text, one after another, without "\n" or "\r\n".
 class PLUGTUNE_API LineReader {
  public:
+  /// The text must outlive the reader and the lines that it gives.
   explicit LineReader(std::string_view text) noexcept : rest_(text) {}
   /// False at the end. A last line without line break counts, an empty rest after the last line break does not.
   bool next(std::string_view& line) noexcept;
@@ -57,13 +61,16 @@ class PLUGTUNE_API LineReader {
 /// What is wrong with the rows of a file: every problem is counted, the first ones are told, all of them together.
 class PLUGTUNE_API FileProblems {
  public:
+  /// The file must outlive this.
   explicit FileProblems(const TextFile& file) : file_(file) {}
   /// Notes "<problem> (data/reviews.csv:17); <hint>" for the line that holds byte `offset`; no hint: nothing after the place.
   void add(size_t offset, const std::string& problem, const std::string& hint = "");
+  /// Nothing was added.
   bool empty() const noexcept { return count_ == 0; }
   /// Throws Error if there are any.
   void throw_if_any() const;
 
+  /// How many problems are told; of the others, how many there are.
   static constexpr size_t kTold = 5;
 
  private:
