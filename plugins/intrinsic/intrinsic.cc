@@ -29,9 +29,9 @@ double normal(Random& random) {  // Box and Muller
 }
 
 /// Of order 2^k, by Sylvester.
-Tensor hadamard_matrix(int64_t order) {
+Tensor hadamard_matrix(int k) {
   Tensor h = torch::ones({1, 1});
-  while (h.size(0) < order)
+  for (; k > 0; --k)
     h = torch::cat({torch::cat({h, h}, 1), torch::cat({h, -h}, 1)});
   return h;
 }
@@ -85,9 +85,8 @@ class IntrinsicPatch final : public plugtune::LinearPatch, public plugtune::Fold
   /// The site's part of s P theta.  (out, in)
   Tensor update(torch::ScalarType type) const {
     const Tensor theta = torch::constant_pad_nd(space_.theta.to(type), {0, signs_.size(1) - space_.theta.size(0)});
-    const Tensor mixed = hadamard(theta * signs_).flatten().index_select(0, places_.flatten());
-    const Tensor moves =
-        hadamard(mixed.view(signs_.sizes()) * gains_).flatten().narrow(0, 0, out_ * in_).view({out_, in_});
+    const Tensor mixed = hadamard(theta * signs_).flatten().index_select(0, places_.flatten()).view_as(signs_);
+    const Tensor moves = hadamard(mixed * gains_).flatten().narrow(0, 0, out_ * in_).view({out_, in_});
     return scale_.defined() ? moves * scale_.to(type) : moves;
   }
 
@@ -121,9 +120,8 @@ class Intrinsic final : public plugtune::Strategy {
     if (size < 1 || dimension_ > weights)
       throw config_.error("dimension", c10::str("must be between ", scales.size() + 1, " and ", weights,
                                                 " for these targets, got ", dimension_));
-    const auto order = static_cast<int64_t>(std::bit_ceil(static_cast<uint64_t>(size)));
-    const int64_t left = int64_t{1} << (std::bit_width(static_cast<uint64_t>(order)) / 2);
-    const Subspace space{torch::zeros({size}), hadamard_matrix(left), hadamard_matrix(order / left),
+    const int k = std::bit_width(static_cast<uint64_t>(size - 1));  // H is of order 2^k
+    const Subspace space{torch::zeros({size}), hadamard_matrix((k + 1) / 2), hadamard_matrix(k / 2),
                          static_cast<double>(weights)};
     Random random(static_cast<uint32_t>(seed_));
     const LinearSite* before = nullptr;
