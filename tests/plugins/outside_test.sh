@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # outside_test.sh - installs plugtune into a temporary folder; there, outside the repository, builds what `plugtune new` makes and two
-# methods against the installed SDK only; then the installed plugtune checks each, trains with it, reloads and merges.
+# methods against the installed SDK only; then the installed plugtune checks each, trains with it, reloads and merges. A new method is
+# a new file: of what was installed no byte changes.
 #
 #   outside_test.sh BUILD_DIRECTORY [SANITIZERS]
 set -euo pipefail
@@ -15,6 +16,13 @@ say() { echo "outside: $*"; }
 
 say "installing $build into $prefix"
 cmake --install "$build" --prefix "$prefix" > "$work/install.log" || { tail "$work/install.log"; exit 1; }
+
+# sums: of every installed file, the program and libplugtune.so among them.
+sums() { (cd "$prefix" && find . -type f -print0 | sort -z | xargs -0 sha256sum); }
+sums > "$work/before.sha256"
+for file in bin/plugtune 'lib.*/libplugtune\.so.*'; do
+  grep -q " \./$file\$" "$work/before.sha256" || { echo "$file is not installed"; exit 1; }
+done
 
 # A plugin must be built as its host: with the same sanitizers, if any.
 flags=()
@@ -41,11 +49,14 @@ build_and_check reviews dataset --data sample
 build_and_check my_ia3 strategy
 build_and_check my_prefix strategy
 
-# The unchanged host trains, saves, reloads and merges what it has never seen.
+# The unchanged host trains, saves, reloads and merges what it has never seen: one method lies beside its own, the others where they were
+# built.
 cd "$work"
+plugins=$(dirname "$(find "$prefix" -name full.strategy.so)")
+cp my-scale/build/my-scale.strategy.so "$plugins"
 cp -r "$here/../golden/tiny" tiny
 cp "$here/outside/experiment.toml" .
-export PLUGTUNE_PLUGIN_PATH=my_ia3/build:my_prefix/build:reviews/build:my-scale/build
+export PLUGTUNE_PLUGIN_PATH=my_ia3/build:my_prefix/build:reviews/build
 for method in my_ia3 my_prefix; do
   say "training with $method, and evaluating the run again from its files"
   "$prefix/bin/plugtune" train experiment.toml --quiet --set "strategy.plugin=$method" --set "run.name=$method"
@@ -68,4 +79,10 @@ code=0
 [[ $code == 2 && ! -e merged-prefix ]] || { echo "merging prefix ended with $code"; exit 1; }
 grep -qF "encoder.layer.0.attention.self.my_prefix: cannot be folded into the weights" refused.txt || { cat refused.txt; exit 1; }
 
-say "all of them build outside the repository, pass, train, reload and merge"
+say "comparing what was installed with what is there now"
+sums > after.sha256
+changes=$(diff before.sha256 after.sha256 || true)
+[[ $(grep -c '^[<>]' <<< "$changes") == 1 && $changes == *"> "*"/my-scale.strategy.so" ]] ||
+  { echo "more than my-scale.strategy.so has changed:"; echo "$changes"; exit 1; }
+
+say "all of them build outside the repository, pass, train, reload and merge, and change nothing of plugtune"
