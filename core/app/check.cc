@@ -59,6 +59,16 @@ SourceRun source_run(const std::string& run, const plugin::SearchPath& search) {
   return plugin::sample_run(plugin::load(plugin::Kind::kStrategy, run.substr(0, colon), search), seed);
 }
 
+/// "NAME", "NAME key = value, key = value"
+plugin::StrategyInFront strategy_in_front(const std::string& text, const plugin::SearchPath& search) {
+  const size_t end = std::min(text.find(' '), text.size());
+  const auto settings = experiment::parse_toml_value(fmt::format("{{{}}}", text.substr(end)));
+  if (!settings)
+    throw Error(fmt::format(
+        "--in-front: must be a strategy and what it is set to, 'NAME key = value, key = value', got '{}'", text));
+  return {plugin::load(plugin::Kind::kStrategy, text.substr(0, end), search), *settings};
+}
+
 double read_timeout(const std::string& text) {
   double seconds = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), seconds);
@@ -73,6 +83,8 @@ std::vector<std::string> child_command(const std::string& file, const CommandLin
   std::vector<std::string> command = {"/proc/self/exe", "check", file};
   for (const std::string& text : line.texts("settings"))
     command.insert(command.end(), {"--settings", text});
+  for (const std::string& text : line.texts("in-front"))
+    command.insert(command.end(), {"--in-front", text});
   if (line.has("data")) command.insert(command.end(), {"--data", line.text("data")});
   if (line.has("seed")) command.insert(command.end(), {"--seed", line.text("seed")});
   for (const std::string& directory : line.texts("plugin-path"))
@@ -111,6 +123,12 @@ int check(const CommandLine& line, int result_descriptor) {
   options.only = line.texts("only");
   options.settings = read_settings(line);
   options.open_run = [&](const std::string& run) { return source_run(run, line.search_path()); };
+  if (line.has("in-front") && plugin::kind_and_name(file).first == plugin::Kind::kDataset)
+    throw Error("check: --in-front is of strategies, and " + file + " is a dataset");
+  for (const std::string& text : line.texts("in-front")) {
+    options.in_front.push_back(strategy_in_front(text, line.search_path()));
+    plugin::make_in_front(options.in_front.back(), options);  // a slip in its settings is told once, not by each test
+  }
   if (line.has("timeout")) options.timeout_seconds = read_timeout(line.text("timeout"));
   options.seed = static_cast<uint64_t>(line.whole_number("seed", 0, 0));
   options.child_command = child_command(file, line);
@@ -153,6 +171,8 @@ int check_command(const Arguments& given) {
       .values("only", "TEST", "only this test")
       .value("explain", "TEST", "what a test does, why, and how to repair what it finds; without TEST, all tests")
       .values("settings", "TOML", "settings of the plugin: 'rank = 4'")
+      .values("in-front", "STRATEGY",
+              "what stands in front of it, tuned for a few steps and frozen: 'NAME key = value'")
       .value("data", "PATH", "the path that a dataset opens")
       .value("seed", "N", "another small model, and other numbers that the plugin draws; default 0")
       .value("timeout", "SECONDS", "of each test; default 30")

@@ -112,6 +112,13 @@ ConfigView settings_view(const CheckSubject& subject, const Plugin& plugin, Conf
   return ConfigView(std::move(table), std::move(origin));
 }
 
+void skip_without_settings(const CheckSubject& subject, const Plugin& plugin) {
+  const CheckOptions& options = subject.options;
+  const bool has_none = std::get<ConfigNode::Table>(options.settings.value).empty() && options.in_front.empty();
+  if (plugin.has_flag(PLUGTUNE_FLAG_NEEDS_SETTINGS) && has_none)
+    skip("cannot be tried with defaults alone; give --settings 'key = value' or --in-front 'strategy'");
+}
+
 std::string counted(size_t number, const std::string& noun) {
   return fmt::format("{} {}{}", number, noun, number == 1 ? "" : "s");
 }

@@ -24,11 +24,18 @@ struct CheckResult {
   std::map<std::string, double> numbers{};  ///< what was measured, by name with unit: "step_ms"
 };
 
+/// A strategy that stands in front of the one that is checked.
+struct StrategyInFront {
+  Plugin plugin;
+  ConfigNode settings{ConfigNode::Table{}};
+};
+
 struct CheckOptions {
   std::vector<std::string> only;                              ///< names of tests; empty: all
   ConfigNode settings{ConfigNode::Table{}};                   ///< the plugin's own table
   std::function<SourceRun(const std::string& run)> open_run;  ///< for settings that name finished runs; may be empty
-  double timeout_seconds = 30;                                ///< of one test
+  std::vector<StrategyInFront> in_front;  ///< as of finished runs: each is trained a few steps, then frozen
+  double timeout_seconds = 30;            ///< of one test
   uint64_t seed = 0;  ///< added to every seed: another model, and other numbers that the plugin draws
   /// A program and arguments that check the same file with the same settings when "--only NAME --in-process --result-fd 3"
   /// is appended, and hand the result to report_result().
@@ -54,6 +61,9 @@ std::vector<CheckResult> run_checks(const std::string& path, const CheckOptions&
 /// The same in this process: a plugin that crashes takes it along. For a debugger.
 std::vector<CheckResult> run_checks_in_process(const std::string& path, const CheckOptions& options,
                                                const std::function<void(const CheckResult&)>& on_result);
+
+/// Throws Error: what it says of its settings, "--in-front: <name>.<key>: ...".
+LoadedStrategy make_in_front(const StrategyInFront& given, const CheckOptions& options);
 
 /// What a strategy with its default settings leaves behind after a few steps on the model that plugins are checked with: for
 /// checking a strategy that starts from finished runs.

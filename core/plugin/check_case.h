@@ -62,6 +62,9 @@ const CheckExplanation& explanation_of(const std::string& test);
 /// The plugin's table as the host would hand it over.
 ConfigView settings_view(const CheckSubject& subject, const Plugin& plugin, ConfigNode table);
 
+/// Ends the test where a strategy cannot be tried with its defaults alone and was given nothing else.
+void skip_without_settings(const CheckSubject& subject, const Plugin& plugin);
+
 /// "1 token", "3 tokens".
 std::string counted(size_t number, const std::string& noun);
 

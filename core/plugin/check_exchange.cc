@@ -99,6 +99,7 @@ std::string check_exchange(const CheckSubject& subject) {
   const std::unique_ptr<Exchange> exchange = plugin.create_exchange();
   if (!exchange) skip("has no Exchange");
   if (plugin.has_flag(PLUGTUNE_FLAG_NEEDS_SETTINGS)) skip("starts from other runs");
+  if (!subject.options.in_front.empty()) skip("is tried without --in-front");
   for (const char* format : {"peft", "adapterhub", "hf"}) {
     if (exchange->reads({format,
                          "name",

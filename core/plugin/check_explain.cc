@@ -43,7 +43,7 @@ constexpr CheckExplanation kExplanations[] = {
      "A run directory keeps that table, and evaluating, resuming and merging read it back.",
      "A default must lie within the range that it is read with, and read as what was written: no settings that "
      "change others, none under a second name. Without sensible defaults declare PLUGTUNE_FLAG_NEEDS_SETTINGS and "
-     "check with --settings."},
+     "check with --settings, or with --in-front where it builds on other strategies."},
     {"forward",
      "Attaches the strategy to a small random encoder, runs every patched site by itself and then the model, in "
      "both modes: shapes and types as each site promises, logits that are finite.",

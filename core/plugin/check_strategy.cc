@@ -40,9 +40,7 @@ bool same_value(const ConfigNode& a, const ConfigNode& b) {
 std::string check_defaults(const CheckSubject& subject) {
   const Plugin plugin = subject.load();
   const ConfigNode& given = subject.options.settings;
-  if (plugin.has_flag(PLUGTUNE_FLAG_NEEDS_SETTINGS) && std::get<ConfigNode::Table>(given.value).empty()) {
-    skip("cannot be made from defaults; give --settings 'key = value'");
-  }
+  skip_without_settings(subject, plugin);
   const ConfigView first = settings_view(subject, plugin, given);
   plugin.create_strategy(first);
   const ConfigView second = settings_view(subject, plugin, first.resolved());

@@ -35,10 +35,7 @@ model::BertOptions trial_options() {
 }
 
 LoadedStrategy make_strategy(const CheckSubject& subject, const Plugin& plugin) {
-  if (plugin.has_flag(PLUGTUNE_FLAG_NEEDS_SETTINGS) &&
-      std::get<ConfigNode::Table>(subject.options.settings.value).empty()) {
-    skip("cannot be made from defaults; give --settings 'key = value'");
-  }
+  skip_without_settings(subject, plugin);
   return plugin.create_strategy(settings_view(subject, plugin, subject.options.settings));
 }
 
@@ -82,7 +79,10 @@ bool same_bits(const Tensor& a, const Tensor& b) {
 }
 
 Trial::Trial(const CheckSubject& subject, const Plugin& plugin, uint64_t seed)
-    : Trial(make_strategy(subject, plugin), subject.options.seed, seed) {}
+    : Trial(make_strategy(subject, plugin), subject.options.seed, seed) {
+  for (const StrategyInFront& given : subject.options.in_front)
+    put_in_front(make_in_front(given, subject.options));
+}
 
 Trial::Trial(LoadedStrategy strategy, uint64_t extra_seed, uint64_t seed)
     : strategy_(std::move(strategy)),
@@ -93,6 +93,19 @@ Trial::Trial(LoadedStrategy strategy, uint64_t extra_seed, uint64_t seed)
   model_ = std::make_shared<model::Bert>(trial_options());
   model_->reset_parameters();
   model_->freeze_base();
+}
+
+/// As one of a finished run stands there ([[strategy]] from): tuned, and then nothing but its patches.
+void Trial::put_in_front(LoadedStrategy other) {
+  std::swap(strategy_, other);
+  apply(/*seed=*/in_front_.size() + 1);  // two of the same are not to be equal
+  if (!model_->trained_base().empty())
+    throw Error("--in-front: " + plugin().subject() + " trains weights of the base, and only patches stand in front");
+  train(3, /*with_head=*/false);
+  for (auto& [key, parameter] : model_->patch_parameters())
+    parameter.set_requires_grad(false).mutable_grad().reset();
+  std::swap(strategy_, other);
+  in_front_.push_back(std::move(other));
 }
 
 Trial& Trial::apply(uint64_t seed) {
@@ -187,6 +200,12 @@ double Trial::loss() {
   const TrialBatch& batch = ragged_batch();
   return model::task_loss(TaskKind::kClassification, logits(batch), batch.targets, batch.targets.size(0))
       .item<double>();
+}
+
+LoadedStrategy make_in_front(const StrategyInFront& given, const CheckOptions& options) {
+  const std::string& name = given.plugin.name();
+  return given.plugin.create_strategy(
+      ConfigView(given.settings, {"--in-front: " + name, "strategy '" + name + "'", "", options.open_run}));
 }
 
 SourceRun sample_run(const Plugin& plugin, uint64_t seed) {

@@ -32,7 +32,7 @@ bool same_bits(const Tensor& a, const Tensor& b);
 /// A strategy on a model of its own: 2 layers, H 32, A 4, F 64, V 100. The same seed makes the same model.
 class Trial {
  public:
-  /// Makes model and strategy; not applied yet.
+  /// Makes the model, with what stands in front, and the strategy; not applied yet.
   Trial(const CheckSubject& subject, const Plugin& plugin, uint64_t seed = 1);
   /// The same of a strategy that is made already. @param extra_seed  CheckOptions::seed
   Trial(LoadedStrategy strategy, uint64_t extra_seed, uint64_t seed = 1);
@@ -63,8 +63,11 @@ class Trial {
   double loss();
 
  private:
-  // The strategy outlives the model: patches may point to it.
+  void put_in_front(LoadedStrategy other);
+
+  // Strategies outlive the model: patches may point to them.
   LoadedStrategy strategy_;
+  std::vector<LoadedStrategy> in_front_;
   uint64_t extra_seed_;
   std::shared_ptr<model::Bert> model_;
 };

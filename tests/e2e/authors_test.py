@@ -204,6 +204,37 @@ class Check(PlugtuneTest):
         self.assertTrue(result.stderr.startswith("--explain: there is no test 'folds'; did you mean 'fold'? tests: stamp, load, "), result.stderr)
         self.fail_with("check: <plugin.so> is missing; see plugtune check --help", "check")
 
+    def test_behind_strategies_that_are_tuned_and_frozen(self):
+        def results(*arguments):
+            shown = json.loads(self.succeed("check", *arguments, "--json"))
+            return {result["test"]: (result["status"], result["message"]) for result in shown["results"]}
+
+        self.assertEqual(results("mixture", "--only", "forward")["forward"],
+                         ("skip", "cannot be tried with defaults alone; give --settings 'key = value' or --in-front 'strategy'"))
+        # Of two at the queries an attention of 32 x (32 + 32) + 32 and v, of one at the values v, in two layers: nothing of theirs.
+        in_front = ("--in-front", "lora", "--in-front", 'lora targets = ["query"], rank = 4')
+        behind = results("mixture", *in_front, "--only", "defaults", "--only", "forward", "--only", "gradients")
+        self.assertEqual(behind["defaults"], ("pass", "settings: width, name"))
+        self.assertEqual(behind["forward"], ("pass", "4,288 trainable numbers in 10 tensors"))
+        self.assertEqual(behind["gradients"][0], "pass")
+        above = results(SOUND, "--in-front", "lora", "--only", "forward", "--only", "identity", "--only", "exchange", "--only", "fold")
+        self.assertEqual([status for status, _ in above.values()], ["pass", "pass", "skip", "pass"], above)
+
+    def test_what_cannot_stand_in_front(self):
+        def refused(what, file=SOUND):
+            result = self.run_program("check", file, "--in-front", what, "--only", "forward")
+            self.assertEqual(result.returncode, 2)
+            return result.stderr.removeprefix("plugtune: ").strip() or result.stdout
+
+        self.assertEqual(refused("lora rank 4"), "--in-front: must be a strategy and what it is set to, 'NAME key = value, key = value', "
+                                                 "got 'lora rank 4'")
+        self.assertRegex(refused("lora rnak = 4"), r"^--in-front: lora\.rnak: unknown key; did you mean 'rank'\? keys of strategy 'lora': ")
+        self.assertRegex(refused("lroa"), "^plugin 'lroa': not found")
+        self.assertRegex(refused("bitfit"), r"  fail   forward +--in-front: strategy 'bitfit' .* trains weights of the base, and only "
+                                            r"patches stand in front")
+        self.assertEqual(refused("lora", BUILD / "lib/plugtune/nsmc.dataset.so"),
+                         f"check: --in-front is of strategies, and {BUILD}/lib/plugtune/nsmc.dataset.so is a dataset")
+
     def test_what_fails_says_where_to_read_on(self):
         result = self.run_program("check", WRONG_FOLD, "--only", "fold", "--only", "forward")
         self.assertEqual(result.returncode, 2)
