@@ -11,120 +11,108 @@ using testing::make_strategy;
 using testing::near;
 using testing::tiny_model;
 
-/// What a run's table says when every default is filled in, as far as it matters here.
-json full_settings(const json& given) {
-  json settings = {
-      {"name", "lora"}, {"rank", 8}, {"alpha", 16}, {"rank_stabilized", false}, {"alphas", json::object()}};
-  settings.update(given);
-  return settings;
-}
-
-/// Run `name` of the golden mixture, as the finished run that it would be here.
-SourceRun golden_run(const Golden& golden, const std::string& name) {
-  SourceRun run;
-  run.name = name;
-  const json settings = full_settings(golden.description().at("settings").at("runs").at(name));
-  run.methods.push_back({"lora", "1.0.0", testing::config_node(settings)});
-  run.tensors.emplace_back("classifier.bias", torch::zeros({3}));  // a run has its head too
-  const std::string members = ".members." + name;
-  for (const auto& [key, tensor] : golden.tensors()) {
-    const size_t at = key.find(members);
-    if (!key.starts_with("fixed/") || at == std::string::npos) continue;
-    const std::string site = testing::delta_key(key.substr(6, at - 6));
-    run.tensors.emplace_back(site + ".lora.update." + (key.ends_with("lora_A") ? "a" : "b"), tensor.clone());
+/// A finished run's LoRA, as [[strategy]] from puts it on a layer: frozen.
+class FrozenLora final : public LinearPatch {
+ public:
+  FrozenLora(const Tensor& a, const Tensor& b, double scale) : scale_(scale) {
+    a_ = register_parameter("a", a, /*requires_grad=*/false);
+    b_ = register_parameter("b", b, /*requires_grad=*/false);
   }
-  return run;
+  Tensor forward(const Tensor& x, const LinearNext& next) override {
+    return next(x) + scale_ * torch::linear(torch::linear(x, a_), b_);
+  }
+
+ private:
+  Tensor a_, b_;  // (r, in), (out, r)
+  double scale_;
+};
+
+/// Runs a and b of the golden mixture. Both are called "lora", so b's is "lora_2" where a's is.
+void put_golden_runs(const Golden& golden, model::Bert& model) {
+  for (const auto& [run, settings] : golden.description().at("settings").at("runs").items()) {
+    for (LinearSite* site : model.all_linear()) {
+      const std::string members = "fixed/bert." + site->info().path + ".members." + run + ".lora_";
+      if (!golden.tensors().contains(members + "A")) continue;
+      const double rank = settings.at("rank"), alpha = settings.at("alpha");
+      const double own_alpha = settings.at("alphas").value(role_name(site->info().role), alpha);
+      const double scale = own_alpha / (settings.at("rank_stabilized") ? std::sqrt(rank) : rank);
+      site->attach("lora", std::make_shared<FrozenLora>(golden.at(members + "A"), golden.at(members + "B"), scale));
+    }
+  }
 }
 
 class MixtureGolden : public ::testing::Test {
  protected:
-  MixtureGolden() : golden("mixture_loras"), model(tiny_model()) {
-    strategy = make_strategy({{"sources", {"a", "b"}}, {"width", 5}},
-                             [this](const std::string& name) { return golden_run(golden, name); });
+  MixtureGolden() : golden("mixture_loras"), model(tiny_model()), strategy(make_strategy({{"width", 5}})) {
+    put_golden_runs(golden, *model);
     strategy->apply(*model);
     testing::train_head(*model);
     testing::take_start(golden, *model);
   }
   const Golden golden;
   const std::shared_ptr<model::Bert> model;
-  std::unique_ptr<Strategy> strategy;
+  const std::unique_ptr<Strategy> strategy;
 };
 
 TEST_F(MixtureGolden, LogitsLossAndEveryGradientAreTheFormulas) { testing::expect_golden_pass(golden, *model); }
 TEST_F(MixtureGolden, TenStepsAreTheFormulas) { testing::expect_ten_steps(golden, *model); }
 TEST_F(MixtureGolden, PackedBatchEqualsEachSequenceAlone) { testing::expect_packed_equals_alone(*model); }
 
-TEST_F(MixtureGolden, MembersAreFrozenPartsOfTheDeltaAndGetNoGradient) {
+TEST_F(MixtureGolden, MembersAreInTheDeltaOnceAndGetNoGradientWhereTheyAreFrozen) {
   model->forward(golden.input("a")).sum().backward();
   size_t members = 0;
   for (const auto& [key, parameter] : model->patch_parameters()) {
-    const bool is_member = key.find(".mixture_member") != std::string::npos;
+    const bool is_member = key.find(".lora") != std::string::npos;
     members += is_member;
-    EXPECT_EQ(parameter.requires_grad(), !is_member) << key;
     EXPECT_EQ(parameter.grad().defined(), !is_member) << key;
   }
   EXPECT_EQ(members, 2u * 2 * (3 + 2));  // A and B, in two layers, at three places of a and two of b
 }
 
-TEST_F(MixtureGolden, ReportsTheMeanAttentionOfEachRunAtEachLayer) {
+TEST_F(MixtureGolden, ReportsTheMeanAttentionToEachPatchAtEachLayer) {
   auto* reporter = dynamic_cast<Reporter*>(strategy.get());
-  const std::string query = "encoder.layer.0.attention.self.query", down = "encoder.layer.0.output.dense";
-  LinearSite& site = model->linear(Role::kQuery, 0);
+  LinearSite& query = model->linear(Role::kQuery, 0);
   torch::NoGradGuard no_grad;
   const Tensor x = torch::randn({7, 32});
-  site.forward(x);  // before the report begins: not counted
+  query.forward(x);  // before the report begins: not counted
   reporter->report_begin();
   model->train();
-  site.forward(x);  // training: not counted
+  query.forward(x);  // training: not counted
   model->eval();
-  site.forward(x);
+  query.forward(x);
   model->linear(Role::kFfnDown, 0).forward(torch::randn({4, 64}));
   const std::vector<ReportTable> tables = reporter->report_end();
   ASSERT_EQ(tables.size(), 1u);
   EXPECT_EQ(tables[0].title, "Mixture: mean attention to each method");
-  EXPECT_EQ(tables[0].columns, std::vector<std::string>({"a", "b"}));
-  EXPECT_EQ(tables[0].rows, std::vector<std::string>({query, down}));
+  EXPECT_EQ(tables[0].columns, std::vector<std::string>({"lora", "lora_2"}));
+  std::vector<std::string> rows;
+  for (const char* layer : {"encoder.layer.0.", "encoder.layer.1."})
+    for (const char* place : {"attention.self.query", "attention.self.value", "output.dense"})
+      rows.push_back(std::string(layer) + place);
+  EXPECT_EQ(tables[0].rows, rows);
   std::map<std::string, Tensor> w;
-  for (const auto& parameter : site.named_parameters())
+  for (const auto& parameter : query.named_parameters())
     w[parameter.key()] = parameter.value().to(torch::kFloat64);
   const auto update = [&](const std::string& member, double scale) {
-    const Tensor inner = torch::matmul(x.to(torch::kFloat64), w.at(member + ".update.a").t());
-    return torch::matmul(torch::matmul(inner, w.at(member + ".update.b").t()), w.at("mixture.key_weight").t()) * scale;
+    const Tensor inner = torch::matmul(x.to(torch::kFloat64), w.at(member + ".a").t());
+    return torch::matmul(torch::matmul(inner, w.at(member + ".b").t()), w.at("mixture.key_weight").t()) * scale;
   };
   const Tensor q = torch::linear(x.to(torch::kFloat64), w.at("mixture.query_weight"), w.at("mixture.query_bias"));
-  const Tensor scores = torch::stack(
-      {(q * update("mixture_member", 8.0 / 4)).sum(1), (q * update("mixture_member_2", 3 / std::sqrt(2.0))).sum(1)}, 1);
-  const Tensor expected = torch::stack({torch::softmax(scores, 1).mean(0), torch::tensor({1.0, 0.0}, torch::kFloat64)});
+  const Tensor scores =
+      torch::stack({(q * update("lora", 8.0 / 4)).sum(1), (q * update("lora_2", 3 / std::sqrt(2.0))).sum(1)}, 1);
+  Tensor expected = torch::zeros({6, 2}, torch::kFloat64);  // 0: no row came by
+  expected[0] = torch::softmax(scores, 1).mean(0);
+  expected[2][0] = 1;
   EXPECT_TRUE(near(tables[0].values, expected, 0, 1e-5));
 }
 
-/// A run of strategy 'lora' at these roles, with random matrices.
-SourceRun random_run(const std::string& name, const std::vector<Role>& roles, const json& settings = json::object()) {
-  SourceRun run;
-  run.name = name;
-  run.methods.push_back({"lora", "1.0.0", testing::config_node(full_settings(settings))});
-  const auto model = tiny_model();
-  for (int64_t layer = 0; layer < 2; ++layer) {
-    for (const Role role : roles) {
-      const LinearSite& site = model->linear(role, layer);
-      const std::string patch = site.info().path + ".lora.update.";
-      run.tensors.emplace_back(patch + "a", torch::randn({4, site.in_features()}) * 0.3);
-      run.tensors.emplace_back(patch + "b", torch::randn({site.out_features(), 4}) * 0.3);
-    }
+/// Random matrices at each of these roles, of a run of its own.
+void put_random_run(model::Bert& model, const std::vector<Role>& roles) {
+  for (LinearSite* site : model.all_linear()) {
+    if (std::ranges::find(roles, site->info().role) == roles.end()) continue;
+    const Tensor a = torch::randn({4, site->in_features()}) * 0.3, b = torch::randn({site->out_features(), 4}) * 0.3;
+    site->attach("lora", std::make_shared<FrozenLora>(a, b, /*scale=*/4));
   }
-  return run;
-}
-
-/// The model of one such run: alpha 16 and rank 4 make the scale 4.
-Tensor logits_of_source(const SourceRun& run, const model::Input& input) {
-  const auto model = tiny_model();
-  torch::NoGradGuard no_grad;
-  for (LinearSite* site : model->all_linear()) {
-    std::map<std::string, Tensor> tensors(run.tensors.begin(), run.tensors.end());
-    const std::string patch = site->info().path + ".lora.update.";
-    if (tensors.contains(patch + "a")) site->weight.add_(torch::matmul(tensors[patch + "b"], tensors[patch + "a"]), 4);
-  }
-  return model->forward(input);
 }
 
 /// Everything that the mixture learns is random, but for v.
@@ -133,42 +121,51 @@ void randomize_attention(const model::Bert& model) {
     if (parameter.requires_grad() && !key.ends_with(".scale")) parameter.data().normal_(0, 0.3);
 }
 
-TEST(Mixture, OfOneSourceIsThatSource) {
+TEST(Mixture, OfOneMethodIsThatMethod) {
   torch::manual_seed(2);
-  const SourceRun run = random_run("a", {Role::kQuery, Role::kFfnUp});
   const auto model = tiny_model();
-  make_strategy({{"sources", {"a"}}}, [&](const std::string&) { return run; })->apply(*model);
+  put_random_run(*model, {Role::kQuery, Role::kFfnUp});
   const Golden golden("full_classification");
-  EXPECT_TRUE(near(model->forward(golden.input("a")), logits_of_source(run, golden.input("a")), 0, 1e-5));
+  const Tensor alone = model->forward(golden.input("a"));
+  make_strategy()->apply(*model);
+  EXPECT_TRUE(near(model->forward(golden.input("a")), alone, 0, 1e-5));
   EXPECT_EQ(testing::trainable_count(*model), 2 * (32 + 64));  // v alone: there is nothing to choose
 }
 
-TEST(Mixture, OfEqualSourcesIsEachOfThemWhateverTheAttention) {
-  torch::manual_seed(2);
-  const SourceRun run = random_run("a", {Role::kQuery, Role::kFfnDown});
+TEST(Mixture, OfEqualMethodsIsEachOfThemWhateverTheAttention) {
   const auto model = tiny_model();
-  make_strategy({{"sources", {"a", "b", "c"}}}, [&](const std::string&) { return run; })->apply(*model);
-  randomize_attention(*model);
   const Golden golden("full_classification");
-  EXPECT_TRUE(near(model->forward(golden.input("a")), logits_of_source(run, golden.input("a")), 0, 1e-5));
+  Tensor alone;
+  for (int member = 0; member < 3; ++member) {
+    torch::manual_seed(2);
+    put_random_run(*model, {Role::kQuery, Role::kFfnDown});
+    if (member == 0) alone = model->forward(golden.input("a"));
+  }
+  make_strategy()->apply(*model);
+  randomize_attention(*model);
+  EXPECT_TRUE(near(model->forward(golden.input("a")), alone, 0, 1e-5));
 }
 
 TEST(Mixture, StartsAsTheMeanOfTheUpdatesWhateverTheSeed) {
-  torch::manual_seed(2);
-  const SourceRun a = random_run("a", {Role::kQuery}), b = random_run("b", {Role::kQuery});
-  SourceRun mean = a;  // [B_a, B_b] [A_a; A_b] / 2
-  for (size_t i = 0; i < mean.tensors.size(); ++i) {
-    const bool is_a = mean.tensors[i].first.ends_with(".a");
-    mean.tensors[i].second = torch::cat({a.tensors[i].second, b.tensors[i].second}, is_a ? 0 : 1) * (is_a ? 0.5 : 1);
-  }
   const Golden golden("full_classification");
-  const Tensor expected = logits_of_source(mean, golden.input("a"));
+  const std::vector<Role> roles = {Role::kQuery};
+  const auto with_both = [&] {
+    torch::manual_seed(2);
+    auto model = tiny_model();
+    put_random_run(*model, roles);
+    put_random_run(*model, roles);
+    return model;
+  };
+  const auto mean =
+      with_both();  // one behind another they add up: W x + (u_1 + u_2); each of half the size is the mean
+  torch::NoGradGuard no_grad;
+  for (auto& [key, parameter] : mean->patch_parameters())
+    if (key.ends_with(".b")) parameter.mul_(0.5);
+  const Tensor expected = mean->forward(golden.input("a"));
   for (const uint64_t seed : {1, 2}) {
+    const auto model = with_both();
     torch::manual_seed(seed);
-    const auto model = tiny_model();
-    make_strategy({{"sources", {"a", "b"}}}, [&](const std::string& name) {
-      return name == "a" ? a : b;
-    })->apply(*model);
+    make_strategy()->apply(*model);
     EXPECT_TRUE(near(model->forward(golden.input("a")), expected, 0, 1e-5));
   }
 }
@@ -225,70 +222,25 @@ TEST(Mixture, MixesWhateverIsOnALayerEachByItself) {
 
 TEST(Mixture, CountsOfTheMultilingualModel) {
   const auto model = std::make_shared<model::Bert>(testing::base_sizes());
-  SourceRun run;
-  run.name = "a";
-  run.methods.push_back({"lora", "1.0.0", testing::config_node(full_settings(json::object()))});
-  for (int64_t layer = 0; layer < 12; ++layer) {
-    for (const Role role : {Role::kQuery, Role::kValue}) {
-      const std::string patch = model->linear(role, layer).info().path + ".lora.update.";
-      run.tensors.emplace_back(patch + "a", torch::zeros({8, 768}));
-      run.tensors.emplace_back(patch + "b", torch::zeros({768, 8}));
-    }
-  }
-  make_strategy({{"sources", {"a", "b"}}}, [&](const std::string&) { return run; })->apply(*model);
+  for (int run = 0; run < 2; ++run)
+    put_random_run(*model, {Role::kQuery, Role::kValue});
+  make_strategy()->apply(*model);
   EXPECT_EQ(testing::trainable_count(*model), 1198848);
 }
 
-TEST(Mixture, SaysWhatCannotBeMixed) {
-  const auto open_run = [](const std::string& name) {
-    if (name == "nowhere") throw Error("'nowhere' is not a finished run");
-    SourceRun run = random_run(name, {Role::kQuery, Role::kValue});
-    if (name == "adapter") run.methods.front().name = "adapter";
-    if (name == "union") run.methods.push_back({"prefix", "1.0.0", {ConfigNode::Table{}}});
-    if (name == "dora")
-      run.tensors.emplace_back("encoder.layer.0.attention.self.query.lora.magnitude", torch::ones({32}));
-    if (name == "words") run.tensors.emplace_back("embeddings.word_embeddings.lora.update.a", torch::ones({4, 100}));
-    if (name == "biases") run.tensors.emplace_back("encoder.layer.0.attention.self.query.bias", torch::ones({32}));
-    if (name == "deep")
-      run.tensors.emplace_back("encoder.layer.2.attention.self.query.lora.update.a", torch::ones({4, 32}));
-    if (name == "damaged") run.tensors.pop_back();
-    if (name == "wide") run.tensors.back().second = torch::ones({64, 4});
-    return run;
-  };
-  const std::string too =
-      " too, which is no low-rank update of a linear layer; take the run by [[strategy]] from in front "
-      "of this one";
-  const std::string other = " that does not fit this model; a source must be tuned on the same model";
-  const std::string value1 = "'encoder.layer.1.attention.self.value'";
-  const std::vector<std::pair<json, std::string>> cases = {
-      {json::object(),
-       "strategy.sources: no run is named, and no strategy in front of this one is on a linear layer: there is nothing "
-       "to mix"},
-      {{{"sources", {"nowhere"}}}, "strategy.sources: 'nowhere' is not a finished run"},
-      {{{"sources", {"a", "adapter"}}},
-       "strategy.sources: run 'adapter' was tuned with 'adapter'; a source must be tuned with one strategy 'lora', "
-       "others "
-       "are taken by [[strategy]] from in front of this one"},
-      {{{"sources", {"a", "union"}}},
-       "strategy.sources: run 'union' was tuned with 'lora', 'prefix'; a source must be tuned with one strategy "
-       "'lora', "
-       "others are taken by [[strategy]] from in front of this one"},
-      {{{"sources", {"dora"}}},
-       "strategy.sources: run 'dora' trained 'encoder.layer.0.attention.self.query.lora.magnitude'" + too},
-      {{{"sources", {"words"}}},
-       "strategy.sources: run 'words' trained 'embeddings.word_embeddings.lora.update.a'" + too},
-      {{{"sources", {"biases"}}},
-       "strategy.sources: run 'biases' trained 'encoder.layer.0.attention.self.query.bias'" + too},
-      {{{"sources", {"deep"}}},
-       "strategy.sources: run 'deep' has an update of 'encoder.layer.2.attention.self.query'" + other},
-      {{{"sources", {"damaged"}}}, "strategy.sources: run 'damaged' has an update of " + value1 + other},
-      {{{"sources", {"a", "wide"}}}, "strategy.sources: run 'wide' has an update of " + value1 + other},
-      {{{"sources", {"a", "b"}}, {"wdith", 4}, {"width", 0}},
-       "strategy.width: must be at least 1, got 0\n"
-       "strategy.wdith: unknown key; did you mean 'width'? keys of strategy 'mixture': width, name, sources"},
-  };
-  for (const auto& [settings, text] : cases)
-    EXPECT_EQ(error_of([&] { make_strategy(settings, open_run)->apply(*tiny_model()); }), text) << settings;
+TEST(Mixture, SaysWhatIsMissingAndWhatItDoesNotKnow) {
+  EXPECT_EQ(error_of([] { make_strategy()->apply(*tiny_model()); }),
+            "strategy 'mixture': there is nothing to mix: no strategy in front of it is on a linear layer; write "
+            "[[strategy]] from = \"RUN\" in front of it for each finished run");
+  EXPECT_EQ(error_of([] {
+              make_strategy({{"sources", {"runs/a", "runs/b"}}});
+            }),
+            "strategy.sources: unknown key; keys of strategy 'mixture': width, name");
+  EXPECT_EQ(error_of([] {
+              make_strategy({{"wdith", 4}, {"width", 0}});
+            }),
+            "strategy.width: must be at least 1, got 0\n"
+            "strategy.wdith: unknown key; did you mean 'width'? keys of strategy 'mixture': width, name");
 }
 
 }  // namespace

@@ -103,6 +103,10 @@ class Compositions(PlugtuneTest):
 class Mixtures(PlugtuneTest):
     LORA = '[strategy]\nplugin = "lora"\nrank = 4\n'
 
+    def mixture_of(self, *runs):
+        taken = "".join(f'[[strategy]]\nfrom = "runs/{run}"\n' for run in runs)
+        return taken + '[[strategy]]\nplugin = "mixture"\nwidth = 8\n'
+
     def train(self, name, strategy, train=""):
         self.succeed("train", self.experiment(name, strategy=strategy, length="steps = 12", train=train))
 
@@ -113,10 +117,10 @@ class Mixtures(PlugtuneTest):
         self.train("a", self.LORA)
         self.train("b", self.LORA + 'targets = ["query", "ffn_up"]\nalpha = 8\n')
         for precision in ("fp32", "bf16"):
-            self.train(precision, '[strategy]\nplugin = "mixture"\nsources = ["runs/a", "runs/b"]\nwidth = 8\n',
-                       train=f'precision = "{precision}"')
+            self.train(precision, self.mixture_of("a", "b"), train=f'precision = "{precision}"')
         page = (self.folder / "runs/fp32/report.html").read_text(encoding="utf-8")
         self.assertIn("Mixture: mean attention to each method", page)
+        self.assert_columns_are_patches("runs/fp32")
         before = self.evaluate("runs/fp32")
         shutil.rmtree(self.folder / "runs/a")
         shutil.rmtree(self.folder / "runs/b")
@@ -125,11 +129,19 @@ class Mixtures(PlugtuneTest):
         self.assertEqual(result.returncode, 2)
         self.assertIn("cannot be folded into the weights", result.stderr)
 
+    def assert_columns_are_patches(self, run):
+        """A layer of both runs has lora and lora_2, in the order of `from`; the only one of a layer is lora."""
+        report = json.loads((self.folder / run / "report.json").read_text(encoding="utf-8"))
+        table, = report["strategies"][-1]["tables"]
+        self.assertEqual(table["columns"], ["lora", "lora_2"])
+        for path, shares in zip(table["rows"], table["values"], strict=True):
+            self.assertAlmostEqual(sum(shares), 1, places=5)
+            self.assertEqual(shares[1] == 0, not path.endswith("query"), path)
+
     def test_of_runs_of_any_methods_that_are_on_linear_layers(self):
         self.train("lora", self.LORA)
         self.train("ia3", '[strategy]\nplugin = "ia3"\n')
-        taken = '[[strategy]]\nfrom = "runs/lora"\n[[strategy]]\nfrom = "runs/ia3"\n[[strategy]]\nplugin = "mixture"\nwidth = 8\n'
-        self.train("both", taken)
+        self.train("both", self.mixture_of("lora", "ia3"))
         before = self.evaluate("runs/both")
         for run in ("lora", "ia3"):
             mine, theirs = self.values("runs/both"), self.values(f"runs/{run}")
@@ -143,13 +155,20 @@ class Mixtures(PlugtuneTest):
     def test_answers_beside_other_runs_what_it_answers_alone(self):
         self.train("a", self.LORA)
         self.train("b", self.LORA + "alpha = 8\n")
-        self.train("mixed", '[strategy]\nplugin = "mixture"\nsources = ["runs/a", "runs/b"]\n')
+        self.train("mixed", self.mixture_of("a", "b"))
         alone = self.succeed("predict", "runs/mixed", "--format", "jsonl", stdin="정말 재미있는 영화\n지루하다\n").splitlines()
         together = self.succeed("predict", "runs/a", "runs/mixed", "--by-line", "--format", "jsonl",
                                 stdin="runs/a\t좋다\nruns/mixed\t정말 재미있는 영화\nruns/mixed\t지루하다\n").splitlines()[1:]
         for one, other in zip(alone, together, strict=True):
             for left, right in zip(json.loads(one)["logits"], json.loads(other)["logits"], strict=True):
                 self.assertAlmostEqual(left, right, places=4)
+
+    def test_wants_something_to_mix(self):
+        self.train("adapter", '[strategy]\nplugin = "adapter"\nreduction_factor = 8\n')
+        for runs in ((), ("adapter",)):
+            self.fail_with("strategy 'mixture': there is nothing to mix: no strategy in front of it is on a linear layer; write "
+                           '[[strategy]] from = "RUN" in front of it for each finished run',
+                           "train", self.experiment("mixed", strategy=self.mixture_of(*runs), length="steps = 12"))
 
 
 if __name__ == "__main__":
