@@ -5,7 +5,7 @@
 
 #include <fstream>
 
-#include "app/session.h"
+#include "app/data_choice.h"
 #include "experiment/overrides.h"
 #include "experiment/toml.h"
 #include "formats/bert_config.h"
@@ -80,7 +80,7 @@ experiment::Experiment bench_experiment(const BenchOptions& options, const fs::p
     table.set("plugin", {options.strategy});
     tables.set("strategy", std::move(table));
   }
-  if (need(options.data, "--data")) tables.set("data", data_table(options.data));
+  if (need(options.data, "--data")) replace_data(tables, options.experiment, options.data);
   if (need(options.model_size, "--model-size")) set_model(tables, options, scratch);
   if (!options.order.empty()) set(tables, "train", "group_by_length", {options.order == "grouped"});
   if (options.batch_size > 0) set(tables, "train", "batch_size", {options.batch_size});

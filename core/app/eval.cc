@@ -31,6 +31,14 @@ std::string table(const train::Metrics& metrics, const std::vector<std::string>&
   return text;
 }
 
+/// "; it has train: --split train"
+std::string other_splits(const Dataset& dataset) {
+  std::vector<std::string> names;
+  for (const char* name : {"train", "validation", "test"})
+    if (dataset.size(split_of(name)) > 0) names.emplace_back(name);
+  return names.empty() ? "" : fmt::format("; it has {}: --split {}", join(names, " and "), names.front());
+}
+
 struct Row {
   std::string run;
   train::Metrics metrics;
@@ -86,28 +94,34 @@ std::vector<Row> evaluate(SeveralRuns& runs, Split split, bool with_average, std
 }  // namespace
 
 int eval_command(const Arguments& arguments) {
-  CommandLine line("eval",
-                   "Evaluates finished runs on a split of a data set. Several runs share one loaded base, and are all\n"
-                   "evaluated on the data set of the first, or on the one that --data names.",
-                   {"plugtune eval runs/quickstart", "plugtune eval runs/quickstart --split train --json",
-                    "plugtune eval runs/quickstart --data table:reviews.csv", "plugtune eval runs/a runs/b --average"});
+  CommandLine line(
+      "eval",
+      "Evaluates finished runs on a split of a data set. Several runs share one loaded base, and are all\n"
+      "evaluated on the data set of the first, or on the one that --data names: of the same plugin it is read\n"
+      "with the run's settings but those of its splits; --set data.KEY=VALUE says others.",
+      {"plugtune eval runs/quickstart", "plugtune eval runs/quickstart --split train --json",
+       "plugtune eval runs/quickstart --data table:reviews.csv --split train --set data.text=review",
+       "plugtune eval runs/a runs/b --average"});
   line.positional("run", /*many=*/true)
       .choice("split", {"test", "validation", "train"}, "which examples")
       .value("data", "PLUGIN:PATH", "another data set than the run's")
+      .values("set", "data.KEY=VALUE", "instead of what the run says of the data")
       .flag("average", "of several runs, the mean of their probabilities too")
       .choice("precision", {"fp32", "bf16"}, "bf16: faster on processors with AMX or AVX512-BF16, logits to two digits")
       .flag("json", "print the metrics as JSON; of several runs, an array")
       .plugin_path();
   if (!line.parse(arguments)) return kDone;
 
-  SeveralRuns runs = open_runs(line.texts("run"), line.search_path(), line.text("precision"));
+  SeveralRuns runs =
+      open_runs(line.texts("run"), line.search_path(), line.text("precision"), {line.text("data"), line.texts("set")});
   if (line.has("average") && runs.task().kind == TaskKind::kText)
     throw Error("eval: --average is of labels; masked-lm runs have metrics of their own only");
   Session& first = runs.sessions.front();
-  open_data(first, line.text("data"));
+  open_data(first);
   const Split split = split_of(line.text("split"));
   if (first.dataset->dataset->size(split) == 0) {
-    throw Error(fmt::format("{}: has no {} split", first.dataset->plugin.subject(), line.text("split")));
+    throw Error(fmt::format("{}: has no {} split{}", first.dataset->plugin.subject(), line.text("split"),
+                            other_splits(*first.dataset->dataset)));
   }
   std::vector<std::string> warnings;
   const std::vector<Row> rows = evaluate(runs, split, line.has("average"), warnings);

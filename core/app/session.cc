@@ -11,6 +11,7 @@
 #include "app/taken_runs.h"
 #include "experiment/run_directory.h"
 #include "experiment/settle.h"
+#include "experiment/toml.h"
 #include "formats/safetensors.h"
 #include "plugtune/error.h"
 #include "train/delta.h"
@@ -221,9 +222,12 @@ Session open_experiment(Experiment experiment, const plugin::SearchPath& search)
   return session;
 }
 
-DeltaInfo read_run(Session& session, const std::string& run) {
+DeltaInfo read_run(Session& session, const std::string& run, const DataChoice& data) {
   const experiment::RunPaths paths = experiment::finished_run(run);
-  session.experiment = experiment::read_experiment(paths.experiment());
+  const std::string file = paths.experiment().string();
+  ConfigNode tables = experiment::read_toml(file);
+  choose_data(tables, file, data);
+  session.experiment = experiment::experiment_of(std::move(tables), file);
   session.experiment.throw_if_problems();
   start_threads(session.experiment);
   DeltaInfo info = experiment::read_delta_info(paths.delta_info());
@@ -271,26 +275,9 @@ Session open_run(const std::string& run, const plugin::SearchPath& search) {
   return session;
 }
 
-ConfigNode data_table(const std::string& option) {
-  const size_t colon = option.find(':');
-  if (colon == std::string::npos)
-    throw Error(fmt::format("--data: must be PLUGIN:PATH, such as table:reviews.csv, got '{}'", option));
-  ConfigNode table{ConfigNode::Table{}};
-  table.set("plugin", {option.substr(0, colon)});
-  table.set("path", {option.substr(colon + 1)});
-  return table;
-}
-
-void open_data(Session& session, const std::string& other) {
-  Experiment& file = session.experiment;
-  std::string name = file.data.plugin;
-  if (!other.empty()) {
-    // The run's settings are about the run's data; another data set starts from its own defaults.
-    const ConfigNode table = data_table(other);
-    name = std::get<std::string>(table.find("plugin")->value);
-    file.data.plugin = name;
-    file.tables.set("data", table);
-  }
+void open_data(Session& session) {
+  const Experiment& file = session.experiment;
+  const std::string& name = file.data.plugin;
   if (name == experiment::kNoData) {
     throw Error(fmt::format("{}: was imported and has no data set of its own; name one with --data PLUGIN:PATH",
                             file.run.name));

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "app/data_choice.h"
 #include "data/encode.h"
 #include "experiment/delta_info.h"
 #include "experiment/experiment.h"
@@ -64,7 +65,8 @@ void open_tokenizer(Session& session);
 void attach_strategies(Session& session, const experiment::OpenRun& open_source, const TakeRun& take = {});
 
 /// The stages of open_run(), for several runs on one model: experiment and task, nothing opened yet;
-experiment::DeltaInfo read_run(Session& session, const std::string& run);
+/// @param data  what its [data] is to say instead
+experiment::DeltaInfo read_run(Session& session, const std::string& run, const DataChoice& data = {});
 /// model and tokenizer, which must be those that the run was trained on;
 void open_base_of(Session& session, const std::string& run, const experiment::DeltaInfo& info);
 /// the run's strategies on the model that the session has;
@@ -77,11 +79,8 @@ void load_values(Session& session, const std::string& run);
 void check_base_of_start(const Session& session, const std::string& subject, const std::string& run,
                          const experiment::DeltaInfo& info);
 
-/// [data] of a --data option, "plugin:path". Throws Error when it is not of this form.
-ConfigNode data_table(const std::string& option);
-
-/// Opens the data set: that of the session's experiment, or "plugin:path".
-void open_data(Session& session, const std::string& other = "");
+/// Opens the data set of the session's experiment.
+void open_data(Session& session);
 
 /// How the run reads texts: their length, and of masked LM the masks.
 data::EncodeOptions encode_options(const Session& session);

@@ -101,8 +101,10 @@ bool take_strategies(Experiment& experiment, size_t index, const std::vector<Sou
 }
 
 ConfigView dataset_view(const Experiment& experiment) {
-  const ConfigNode* table = experiment.tables.find("data");
-  ConfigView view(table != nullptr ? *table : ConfigNode{ConfigNode::Table{}}, {"data", "[data]", experiment.file, {}});
+  const ConfigNode* given = experiment.tables.find("data");
+  const ConfigNode table = given != nullptr ? *given : ConfigNode{ConfigNode::Table{}};
+  // What a table lacks is told of where it is from: a whole [data] may stand on the command line.
+  ConfigView view(table, {"data", "[data]", table.file.empty() ? experiment.file : table.file, {}});
   // One table, two readers: the plugin's list of keys is to include ours, or a slip in ours would get no hint.
   for (const char* key : kHostDataKeys)
     view.has(key);

@@ -11,6 +11,25 @@ from support import LORA, SOURCE, PlugtuneTest
 FULL = '[strategy]\nplugin = "full"\n'
 ADAPTER = '[strategy]\nplugin = "adapter"\nreduction_factor = {factor}\n'
 
+TABLE = """
+[model]
+path = "{source}/models/ko-tiny"
+[data]
+plugin = "table"
+path = "own.csv"
+text = "review"
+label = "score"
+task = "regression"
+validation_share = 0.25
+test_share = 0.25
+max_length = 16
+train_limit = 10
+[strategy]
+plugin = "head"
+[train]
+steps = 2
+"""
+
 
 class Commands(PlugtuneTest):
     def test_train_eval_predict_compare_and_merge(self):
@@ -157,6 +176,39 @@ class Commands(PlugtuneTest):
             self.succeed("train", f"{name}.toml")
             self.assertEqual(len(self.succeed("predict", f"runs/{name}", stdin="문장 1\n문장 2\n").splitlines()), 2)
         self.assertIn("pearson", json.loads(self.succeed("eval", "runs/regression", "--json")))
+
+    def test_other_data_is_read_with_the_settings_of_the_run(self):
+        rows = [f"영화 {i % 5} 이다,{i % 5 / 4}" for i in range(40)]
+        (self.folder / "own.csv").write_text("\n".join(["review,score", *rows]) + "\n", encoding="utf-8")
+        (self.folder / "renamed.csv").write_text("\n".join(["opinion,score", *rows]) + "\n", encoding="utf-8")
+        (self.folder / "run.toml").write_text(TABLE.format(source=SOURCE), encoding="utf-8")
+        self.succeed("train", "run.toml")
+        shares = ["--set", "data.validation_share=0.25", "--set", "data.test_share=0.25"]
+        evaluate = ["eval", "runs/run", "--json"]
+        own = self.succeed(*evaluate)
+        self.assertEqual(self.succeed(*evaluate, "--data", "table:own.csv", *shares), own)
+        self.assertEqual(self.succeed(*evaluate, "--data", "table:renamed.csv", *shares, "--set", "data.text=opinion"), own)
+        whole = self.succeed(*evaluate, "--data", "table:own.csv", "--split", "train")
+        self.assertEqual(self.succeed(*evaluate, "--set", "data.validation_share=0", "--set", "data.test_share=0", "--split", "train"), whole)
+        self.assertNotEqual(self.succeed(*evaluate, "--set", "data.max_length=4"), own)
+
+        lines = (self.folder / "runs/run/experiment.toml").read_text().split("\n")
+        line = lines.index('text = "review"') + 1
+        place = f"runs/run/experiment.toml:{line}; change it with --set data.text=VALUE"
+        self.fail_with("data.text: no column 'review' in renamed.csv; its first line has: opinion, score; without a header line give "
+                       f'numbers: text = "1" ({place})', *evaluate, "--data", "table:renamed.csv")
+        self.fail_with("data.text: no column 'revew' in own.csv; did you mean 'review'? its first line has: review, score; without a "
+                       'header line give numbers: text = "1" (--set)', *evaluate, "--set", "data.text=revew")
+        self.fail_with(f"data.path: none.csv: not found (working directory {self.folder}); . has: own.csv, renamed.csv, "
+                       "run.toml, runs (--data)", *evaluate, "--data", "table:none.csv")
+        result = self.run_program(*evaluate, "--data", "table:own.csv")
+        self.assertRegex(result.stderr, r"^dataset 'table' .*: has no test split; it has train: --split train\n$")
+        for setting, problem in {
+            "train.epochs=2": "must be of the data, --set data.KEY=VALUE: the rest of a finished run is settled",
+            "data.plugin=text": "another data set is named with --data PLUGIN:PATH",
+            "data.eval_limit=5": "is of training; all examples of the split are read",
+        }.items():
+            self.fail_with(f"--set {setting}: {problem}", *evaluate, "--set", setting)
 
     def test_bfloat16_trains(self):
         self.succeed("train", self.experiment("bf16"), "--set", "train.precision=bf16")
