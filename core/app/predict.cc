@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <filesystem>
 #include <fstream>
 #include <functional>
 #include <iostream>
@@ -13,6 +14,7 @@
 #include "app/fill_masks.h"
 #include "app/several_runs.h"
 #include "formats/wording.h"
+#include "plugtune/blocks/text_file.h"
 
 namespace plugtune::app {
 namespace {
@@ -97,7 +99,7 @@ struct Prediction {
   Mode mode = Mode::kEach;
   bool as_json = false;
   std::string input;      // how messages call it
-  size_t lines_read = 0;  // before the lines at hand
+  size_t lines_read = 0;  // and answered, before the lines at hand
 };
 
 void print(const Prediction& prediction, const Tensor& logits) {
@@ -118,6 +120,11 @@ void print_each(const Prediction& prediction, const std::vector<Tensor>& logits,
     }
   }
   std::cout << (prediction.as_json ? json.dump() : join(columns, "\t")) << "\n";
+}
+
+/// "reviews.txt:3"
+std::string line_place(const Prediction& prediction, size_t number) {
+  return fmt::format("{}:{}", prediction.input, number);
 }
 
 void predict_each(Prediction& prediction, std::vector<std::string> lines) {
@@ -141,14 +148,14 @@ size_t take_run(const Prediction& prediction, std::string& line, size_t number) 
   const std::vector<std::string>& names = prediction.runs.names;
   const size_t tab = line.find('\t');
   if (tab == std::string::npos) {
-    throw Error(fmt::format("{}:{}: must start with a run and a tab, got '{}'; runs: {}", prediction.input, number,
+    throw Error(fmt::format("{}: must start with a run and a tab, got '{}'; runs: {}", line_place(prediction, number),
                             line, join(names)));
   }
   const std::string name = line.substr(0, tab);
   const auto at = std::ranges::find(names, name);
   if (at == names.end()) {
-    throw Error(fmt::format("{}:{}: starts with '{}', which is none of the runs {}{}", prediction.input, number, name,
-                            join(names), did_you_mean(name, names)));
+    throw Error(fmt::format("{}: starts with '{}', which is none of the runs {}{}", line_place(prediction, number),
+                            name, join(names), did_you_mean(name, names)));
   }
   line.erase(0, tab + 1);
   return static_cast<size_t>(at - names.begin());
@@ -186,8 +193,10 @@ int64_t read_top(const CommandLine& line) {
   return top;
 }
 
+using AnswerLines = std::function<void(std::vector<std::string>)>;
+
 /// What answers lines: labels, or of a masked-LM run words in the place of masks.
-std::function<void(std::vector<std::string>)> answering(Prediction& prediction, const CommandLine& line) {
+AnswerLines answering(Prediction& prediction, const CommandLine& line) {
   if (prediction.runs.task().kind != TaskKind::kText) {
     if (line.has("top")) throw Error("predict: --top is of masked-lm runs alone; this one answers with labels");
     if (prediction.mode == Mode::kByLine) check_can_share_a_batch(prediction.runs);
@@ -202,6 +211,36 @@ std::function<void(std::vector<std::string>)> answering(Prediction& prediction, 
     prediction.lines_read += lines.size();
     std::cout.flush();
   };
+}
+
+/// Opens --input where it is a file, and says how messages call it.
+std::string open_input(const std::string& input, std::ifstream& file) {
+  if (input.empty() || input == "-") return "standard input";
+  std::error_code ignored;
+  if (std::filesystem::is_directory(input, ignored))
+    throw Error(fmt::format("{}: is a directory; --input takes a file with a text in each line", input));
+  file.open(input);
+  if (!file && errno == ENOENT) throw Error(formats::not_found(input));
+  if (!file) throw Error(fmt::format("{}: cannot be read: {}", input, std::strerror(errno)));
+  return input;
+}
+
+void answer_all(std::istream& in, const Prediction& prediction, const AnswerLines& answer) {
+  std::vector<std::string> lines;
+  for (std::string text; std::getline(in, text);) {
+    if (text.ends_with('\r')) text.pop_back();
+    if (const size_t at = first_non_utf8(text); at != std::string::npos) {
+      throw Error(fmt::format("{}: must be UTF-8, got byte 0x{:02X} at position {}",
+                              line_place(prediction, prediction.lines_read + lines.size() + 1),
+                              static_cast<uint8_t>(text[at]), formats::grouped(static_cast<int64_t>(at))));
+    }
+    lines.push_back(std::move(text));
+    if (lines.size() < kLinesAtOnce) continue;
+    answer(std::move(lines));
+    lines.clear();
+  }
+  if (in.bad()) throw Error(fmt::format("{}: cannot be read to its end", prediction.input));
+  if (!lines.empty()) answer(std::move(lines));
 }
 
 }  // namespace
@@ -231,29 +270,19 @@ int predict_command(const Arguments& arguments) {
     throw Error("predict: --average and --by-line exclude each other: a line has either all runs or its own");
   }
 
-  const std::string input = line.text("input");
   std::ifstream file;
-  if (!input.empty() && input != "-") {
-    file.open(input);
-    if (!file && errno == ENOENT) throw Error(formats::not_found(input));
-    if (!file) throw Error(fmt::format("{}: cannot be read: {}", input, std::strerror(errno)));
-  }
-  std::istream& in = file.is_open() ? file : std::cin;
   Prediction prediction;
+  prediction.input = open_input(line.text("input"), file);
   prediction.runs = open_runs(line.texts("run"), line.search_path(), line.text("precision"));
   prediction.mode = line.has("average") ? Mode::kAverage : line.has("by-line") ? Mode::kByLine : Mode::kEach;
   prediction.as_json = line.text("format") == "jsonl";
-  prediction.input = file.is_open() ? input : "standard input";
-  const auto answer = answering(prediction, line);
-  std::vector<std::string> lines;
-  for (std::string text; std::getline(in, text);) {
-    if (text.ends_with('\r')) text.pop_back();
-    lines.push_back(std::move(text));
-    if (lines.size() < kLinesAtOnce) continue;
-    answer(std::move(lines));
-    lines.clear();
+  try {
+    answer_all(file.is_open() ? file : std::cin, prediction, answering(prediction, line));
+  } catch (const Error& error) {
+    // Answers of the lines before these are with the reader already.
+    if (prediction.lines_read == 0) throw;
+    throw Error(fmt::format("{}; lines 1 to {} are answered", error.what(), prediction.lines_read));
   }
-  if (!lines.empty()) answer(std::move(lines));
   return kDone;
 }
 

@@ -266,6 +266,12 @@ class Mistakes(PlugtuneTest):
         self.succeed("train", self.experiment("run", length="steps = 1"))
         self.fail_with(f"texts.txt: not found (working directory {self.folder})", "predict", "runs/run", "--input", "texts.txt")
 
+    def test_what_cannot_be_predicted_is_named_with_its_place(self):
+        self.succeed("train", self.experiment("run", length="steps = 1"))
+        (self.folder / "texts.txt").write_bytes("재미있다\n지루 ".encode() + b"\xc0\xcc\n")
+        self.fail_with("texts.txt:2: must be UTF-8, got byte 0xC0 at position 7", "predict", "runs/run", "--input", "texts.txt")
+        self.fail_with("runs: is a directory; --input takes a file with a text in each line", "predict", "runs/run", "--input", "runs")
+
     def test_a_text_that_is_not_utf8_names_row_and_byte(self):
         data = self.folder / "data"
         shutil.copytree(SOURCE / "datasets/nsmc/sample", data)
