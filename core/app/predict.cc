@@ -127,7 +127,21 @@ std::string line_place(const Prediction& prediction, size_t number) {
   return fmt::format("{}:{}", prediction.input, number);
 }
 
+/// Where the task has pairs a line without a second text would be answered all the same, and wrongly.
+void check_pair(const Prediction& prediction, const std::string& line, size_t number) {
+  if (!prediction.runs.task().pairs) return;
+  const auto tabs = std::ranges::count(line, '\t');
+  const std::string got = tabs == 0        ? "no tab"
+                          : tabs > 1       ? fmt::format("{} tabs", tabs)
+                          : is_blank(line) ? "no text"
+                                           : "";
+  if (got.empty()) return;
+  throw Error(fmt::format("{}: must be two texts with a tab between, got {}", line_place(prediction, number), got));
+}
+
 void predict_each(Prediction& prediction, std::vector<std::string> lines) {
+  for (size_t i = 0; i < lines.size(); ++i)
+    check_pair(prediction, lines[i], prediction.lines_read + i + 1);
   SeveralRuns& runs = prediction.runs;
   const Lines dataset(std::move(lines), runs.task());
   std::vector<Tensor> logits;
@@ -166,7 +180,9 @@ void predict_by_line(Prediction& prediction, std::vector<std::string> lines) {
   std::vector<std::vector<std::string>> texts(runs.names.size());
   std::vector<std::vector<int64_t>> places(runs.names.size());
   for (size_t i = 0; i < lines.size(); ++i) {
-    const size_t run = take_run(prediction, lines[i], prediction.lines_read + i + 1);
+    const size_t number = prediction.lines_read + i + 1;
+    const size_t run = take_run(prediction, lines[i], number);
+    check_pair(prediction, lines[i], number);
     texts[run].push_back(std::move(lines[i]));
     places[run].push_back(static_cast<int64_t>(i));
   }
@@ -248,7 +264,7 @@ void answer_all(std::istream& in, const Prediction& prediction, const AnswerLine
 int predict_command(const Arguments& arguments) {
   CommandLine line(
       "predict",
-      "Predicts a label for each line of text; a tab separates the second text of a pair.\n"
+      "Predicts a label for each line of text; of a task of pairs each line is two texts with a tab between.\n"
       "jsonl gives {\"label\", \"probabilities\", \"logits\"} for each line. Several runs share one loaded base:\n"
       "each gives a column (jsonl: a field), or --average one answer, or --by-line each line its own run.\n"
       "A masked-lm run fills the [MASK]s of each line; jsonl gives {\"text\", \"masks\"} with the --top words of each.",

@@ -89,6 +89,21 @@ class Pairs(PlugtuneTest):
         self.assertAlmostEqual(statistics.correlation(values, expected), metrics["pearson"], places=5)
         self.assertAlmostEqual(statistics.fmean((a - b) ** 2 for a, b in zip(values, expected)), metrics["mse"], places=4)
 
+    def test_a_line_that_is_no_pair_is_refused(self):
+        for name in ("sts-train.tsv", "sts-dev.tsv", "sts-test.tsv"):
+            self.write_korsts(name, 30)
+        self.succeed("train", SOURCE / "configs/korsts/lora.toml", "--set", f"model.path={SOURCE}/models/ko-tiny", "--set", "train.steps=1",
+                     "--output", "runs/korsts")
+        no_pair = "must be two texts with a tab between, got"
+        for line, got in {"한 문장": "no tab", "": "no tab", "\t": "no text", "하나\t둘\t셋": "2 tabs"}.items():
+            self.fail_with(f"standard input:2: {no_pair} {got}", "predict", "runs/korsts", stdin=f"하나\t둘\n{line}\n")
+        self.fail_with(f"standard input:1: {no_pair} no tab", "predict", "runs/korsts", "--by-line", stdin="runs/korsts\t하나\n")
+        self.assertEqual(len(self.succeed("predict", "runs/korsts", stdin="하나\t둘\n하나\t\n").splitlines()), 2)
+        (self.folder / "long.tsv").write_text("하나\t둘\n" * 8192 + "셋\n", encoding="utf-8")
+        result = self.run_program("predict", "runs/korsts", "--input", "long.tsv")
+        self.assertEqual((result.returncode, len(result.stdout.splitlines())), (2, 8192))
+        self.assertIn(f"long.tsv:8193: {no_pair} no tab; lines 1 to 8192 are answered\n", result.stderr)
+
 
 if __name__ == "__main__":
     unittest.main()
