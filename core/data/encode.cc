@@ -124,10 +124,15 @@ void warn_of_rows(const Dataset& dataset, const Rows& rows, const Conflict& conf
   if (encoded.empty > 0) {
     warn(rows_text(encoded.empty) + " without text" + (split == Split::kTrain ? ", kept out of training" : ""));
   }
-  if (encoded.duplicates > 0) warn(rows_text(encoded.duplicates) + " with a text that stood earlier");
+  const char* repeated = encoded.task.pairs ? "a pair of texts that stood earlier" : "a text that stood earlier";
+  if (encoded.duplicates > 0) warn(fmt::format("{} with {}", rows_text(encoded.duplicates), repeated));
   if (encoded.conflicting > 0) {
-    warn(fmt::format("{} with a text that stood earlier with another label, first {} and {}",
-                     rows_text(encoded.conflicting), place(dataset, split, rows.indices[conflict.earlier]),
+    const TaskKind kind = encoded.task.kind;
+    const char* other = kind == TaskKind::kRegression   ? "another score"
+                        : kind == TaskKind::kMultiLabel ? "other labels"
+                                                        : "another label";
+    warn(fmt::format("{} with {} with {}, first {} and {}", rows_text(encoded.conflicting), repeated, other,
+                     place(dataset, split, rows.indices[conflict.earlier]),
                      place(dataset, split, rows.indices[conflict.later])));
   }
 }

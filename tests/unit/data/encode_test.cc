@@ -56,6 +56,21 @@ TEST(Encode, NamesTheFirstTextWithTwoLabels) {
             "test: 2 rows with a text that stood earlier with another label, first test example 1 and test example 4");
 }
 
+TEST(Encode, NamesWhatDiffersByTheTask) {
+  Example first = example("a", 1), second = example("a", 2);
+  first.text_b = second.text_b = "b";
+  first.value = 0.5;
+  const auto conflict = [&](const Task& task) {
+    return data::encode(MemoryDataset(task, {first, second}), Split::kTest, letters(), {}).warnings.at(1);
+  };
+  EXPECT_EQ(conflict({TaskKind::kRegression, {}, /*pairs=*/true}),
+            "test: 1 row with a pair of texts that stood earlier with another score, first test example 1 and test "
+            "example 2");
+  second.text_b = first.text_b = "";
+  EXPECT_EQ(conflict({TaskKind::kMultiLabel, {"x", "y"}, /*pairs=*/false}),
+            "test: 1 row with a text that stood earlier with other labels, first test example 1 and test example 2");
+}
+
 TEST(Encode, ComparesBothTextsOfAPair) {
   Example first = example("a"), other_second = example("a"), same = example("a");
   first.text_b = same.text_b = "b";
