@@ -9,6 +9,7 @@
 #include "app/data_check.h"
 #include "app/gather.h"
 #include "app/taken_runs.h"
+#include "experiment/overrides.h"
 #include "experiment/run_directory.h"
 #include "experiment/settle.h"
 #include "experiment/toml.h"
@@ -100,6 +101,13 @@ SourceRun open_and_remember(Session& session, const std::string& path, const Del
   SourceRun run = experiment::open_source_run(path, session.opened.fingerprint);
   remember_source(session, experiment::describe(path, run));
   return run;
+}
+
+/// "table (reviews.csv)"; without a path, which a plugin need not have, its name alone.
+std::string data_source(const Experiment& experiment) {
+  const ConfigNode* path = experiment::find_key(experiment.tables, "data.path");
+  const auto* text = path != nullptr ? std::get_if<std::string>(&path->value) : nullptr;
+  return text == nullptr ? experiment.data.plugin : fmt::format("{} ({})", experiment.data.plugin, *text);
 }
 
 }  // namespace
@@ -298,6 +306,7 @@ void open_data(Session& session) {
 data::EncodeOptions encode_options(const Session& session) {
   data::EncodeOptions options;
   options.max_length = session.experiment.data.max_length;
+  options.source = data_source(session.experiment);
   if (session.task.kind == TaskKind::kText) {
     const auto& task = session.experiment.task;
     options.masking = std::make_shared<data::Masking>(

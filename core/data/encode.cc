@@ -191,7 +191,10 @@ EncodedSplit encode(const Dataset& dataset, Split split, const text::Tokenizer& 
   if (options.limit > 0) wanted = std::min(wanted, static_cast<size_t>(options.limit));
   const Rows rows = read_rows(dataset, split, wanted, options.threads);
   const std::vector<Example>& examples = rows.examples;
-  if (split == Split::kTrain && examples.empty()) throw Error("data: the training split has no example with a text");
+  if (split == Split::kTrain && examples.empty()) {
+    const std::string of = options.source.empty() ? "" : " of " + options.source;
+    throw Error(fmt::format("data: the training split{} has no example with a text", of));
+  }
 
   const auto* source = dynamic_cast<const ExampleSource*>(&dataset);
   encoded.empty = static_cast<int64_t>(wanted - examples.size() + (source != nullptr ? source->left_out(split) : 0));

@@ -21,6 +21,7 @@ struct EncodeOptions {
   std::shared_ptr<const Masking> masking{};  ///< not null: the texts are for masked LM, whatever labels they have
   bool next_sentence = false;  ///< of masked LM: an example is a document, and pairs are made of its lines
   uint64_t seed = 42;          ///< of the run: of the pairs
+  std::string source{};        ///< how errors name the data set, "table (reviews.csv)"; "": they do not
 };
 
 /// The examples of one split, encoded. Example i of size() keeps its place in the order of the file.

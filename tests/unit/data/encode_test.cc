@@ -119,12 +119,17 @@ TEST(Encode, RefusesALimitBeyondTheExamples) {
 }
 
 TEST(Encode, RefusesATrainingSplitWithoutText) {
-  try {
-    data::encode(MemoryDataset(two_labels(), {example(" ")}), Split::kTrain, letters(), {});
-    FAIL();
-  } catch (const Error& error) {
-    EXPECT_STREQ(error.what(), "data: the training split has no example with a text");
-  }
+  const auto refusal = [](const data::EncodeOptions& options) -> std::string {
+    try {
+      data::encode(MemoryDataset(two_labels(), {example(" ")}), Split::kTrain, letters(), options);
+    } catch (const Error& error) {
+      return error.what();
+    }
+    return "";
+  };
+  EXPECT_EQ(refusal({}), "data: the training split has no example with a text");
+  EXPECT_EQ(refusal({.source = "mine (reviews.csv)"}),
+            "data: the training split of mine (reviews.csv) has no example with a text");
 }
 
 TEST(Encode, GivesTheSameForAnyNumberOfThreads) {
