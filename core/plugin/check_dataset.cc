@@ -1,11 +1,13 @@
 // check_dataset.cc - what every dataset must keep to: settings, its task, every example, many threads.
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <set>
 #include <thread>
 
 #include "formats/wording.h"
 #include "plugin/check_case.h"
+#include "plugtune/blocks/text_file.h"
 #include "plugtune/error.h"
 
 namespace plugtune::plugin {
@@ -64,6 +66,8 @@ std::string check_open(const CheckSubject& subject) {
     if (size > 0) sizes.push_back(fmt::format("{} {}", formats::grouped(size), name));
   }
   if (sizes.empty()) fail("has no examples in any split");
+  if (loaded.dataset->size(Split::kTrain) == 0)
+    fail("has {}, but no training example: nothing can be trained", join(sizes));
   return join(sizes);
 }
 
@@ -119,8 +123,9 @@ std::string example_problem(const Example& example, const Task& task) {
   if (task.kind == TaskKind::kMultiLabel && (example.label < 0 || (labels < 63 && example.label >> labels != 0))) {
     return fmt::format("has label bits {:#x}, more than the {} labels", example.label, labels);
   }
-  if (task.kind == TaskKind::kRegression && !std::isfinite(example.value))
-    return fmt::format("has value {}", example.value);
+  // Targets are floats; not <= is not a number, too.
+  if (task.kind == TaskKind::kRegression && !(std::abs(example.value) <= std::numeric_limits<float>::max()))
+    return fmt::format("has value {}, must be a number that a float can hold, at most 3.4e38", example.value);
   return "";
 }
 
@@ -128,13 +133,17 @@ std::string check_examples(const CheckSubject& subject) {
   const LoadedDataset loaded = open(subject);
   const Task task = loaded.dataset->task();
   size_t tried = 0;
+  bool trains_text = loaded.dataset->size(Split::kTrain) > kExamplesTried;  // else one with a text is to be seen
   for (const auto& [split, name] : kSplits) {
     const size_t size = std::min(loaded.dataset->size(split), kExamplesTried);
     for (size_t i = 0; i < size; ++i, ++tried) {
-      const std::string problem = example_problem(loaded.dataset->at(split, i), task);
+      const Example example = loaded.dataset->at(split, i);
+      const std::string problem = example_problem(example, task);
       if (!problem.empty()) fail("{} example {}: {}", name, i, problem);
+      trains_text |= split == Split::kTrain && !(is_blank(example.text_a) && is_blank(example.text_b));
     }
   }
+  if (!trains_text) fail("no training example has a text: nothing can be trained");
   return counted(tried, "example");
 }
 

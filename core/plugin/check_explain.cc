@@ -144,8 +144,8 @@ constexpr CheckExplanation kExplanations[] = {
     {"missing-file", "Gives a path where nothing is. The constructor must refuse it with a message that has the path.",
      "A path is what users get wrong most often.",
      "Check that a file could be opened, and throw plugtune::Error(path + \": ...\")."},
-    {"open", "Opens the data that --data names, and counts the splits. One must have examples.",
-     "Everything after it works on examples.",
+    {"open", "Opens the data that --data names, and counts the splits. The training split must have examples.",
+     "Everything after it works on examples, and training begins with them.",
      "Open files in the constructor, after config.reject_unknown(). Throw plugtune::Error with path and line for "
      "what is wrong with them."},
     {"task", "Reads task(): labels that have names, no two the same, as many as the kind of task needs.",
@@ -153,8 +153,8 @@ constexpr CheckExplanation kExplanations[] = {
      "Labels come from the settings or from the data, in a fixed order; of two, the last is the positive one. A "
      "regression and plain text have none."},
     {"examples",
-     "Reads up to 20,000 examples of each split: text that is UTF-8, a label of the task, a second text only in "
-     "tasks of pairs.",
+     "Reads up to 20,000 examples of each split: text that is UTF-8, and not blank in all of training, a label of the "
+     "task, a number that a float can hold, a second text only in tasks of pairs.",
      "The tokenizer and the loss read them without looking again.",
      "Refuse a bad line in the constructor, with path and line, instead of handing it out."},
     {"same-order",

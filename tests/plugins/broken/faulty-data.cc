@@ -13,16 +13,20 @@ class FaultyData : public plugtune::Dataset {
   }
   plugtune::Task task() const override {
     if (fault_ == "one-label") return {plugtune::TaskKind::kClassification, {"good"}, false};
+    if (fault_ == "value") return {plugtune::TaskKind::kRegression, {}, false};
     if (fault_ == "same-labels") return {plugtune::TaskKind::kClassification, {"good", "good"}, false};
     return {plugtune::TaskKind::kClassification, {"bad", "good"}, false};
   }
   size_t size(plugtune::Split split) const override {
     if (fault_ == "empty") return 0;
+    if (fault_ == "no-training") return split == plugtune::Split::kTrain ? 0 : 2;
     return split == plugtune::Split::kTrain ? 100 : 0;
   }
   plugtune::Example at(plugtune::Split, size_t index) const override {
-    plugtune::Example example{"text " + std::to_string(index), "", static_cast<int64_t>(index % 2), 0};
+    const std::string text = fault_ == "blank" ? std::string() : "text " + std::to_string(index);
+    plugtune::Example example{text, "", static_cast<int64_t>(index % 2), 0};
     if (index != 17) return example;
+    if (fault_ == "value") example.value = 1e300;
     if (fault_ == "label") example.label = 2;
     if (fault_ == "encoding") example.text_a = "caf\xe9";
     if (fault_ == "pairs") example.text_b = "second";
