@@ -13,6 +13,7 @@ namespace {
 
 constexpr int64_t kVocabulary = 100;
 constexpr double kLearningRate = 5e-3;
+constexpr int64_t kPlannedSteps = 100;  // of the run that a trial is the beginning of
 
 model::BertOptions trial_options() {
   model::BertOptions options;
@@ -180,6 +181,7 @@ void Trial::train(int steps, bool with_head, const std::function<void()>& each) 
   }
   torch::optim::AdamW optimizer(std::move(groups), torch::optim::AdamWOptions(kLearningRate));
 
+  strategy_.begin({.steps = kPlannedSteps, .steps_per_epoch = kPlannedSteps, .warmup_steps = 0});
   model_->train();
   for (int step = 0; step < steps; ++step) {
     optimizer.zero_grad();

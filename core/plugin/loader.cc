@@ -9,6 +9,7 @@
 #include "plugin/library.h"
 #include "plugin/stamp.h"
 #include "plugtune/error.h"
+#include "plugtune/example_source.h"
 
 namespace plugtune::plugin {
 namespace {
@@ -78,7 +79,7 @@ void check_descriptor(const plugtune_plugin_v1& descriptor, Kind kind, const std
 }
 
 /// Forwards every call to a plugin's dataset, guarded.
-class GuardedDataset final : public Dataset {
+class GuardedDataset : public Dataset {
  public:
   GuardedDataset(Plugin plugin, std::unique_ptr<Dataset> dataset)
       : plugin_(std::move(plugin)),
@@ -94,9 +95,33 @@ class GuardedDataset final : public Dataset {
     return plugin_.call("at()", [&] { return dataset_->at(split, index); });
   }
 
+ protected:
+  const Plugin& plugin() const { return plugin_; }
+
  private:
   Plugin plugin_;
   std::unique_ptr<Dataset> dataset_;
+};
+
+/// The same of one that says where its examples stand.
+class GuardedExampleSource final : public GuardedDataset, public ExampleSource {
+ public:
+  GuardedExampleSource(Plugin plugin, std::unique_ptr<Dataset> dataset, const ExampleSource& source)
+      : GuardedDataset(std::move(plugin), std::move(dataset)),
+        source_(source) {}
+
+  std::string file_name(Split split) const override {
+    return plugin().call("file_name()", [&] { return source_.file_name(split); });
+  }
+  std::string place(Split split, size_t index) const override {
+    return plugin().call("place()", [&] { return source_.place(split, index); });
+  }
+  size_t left_out(Split split) const override {
+    return plugin().call("left_out()", [&] { return source_.left_out(split); });
+  }
+
+ private:
+  const ExampleSource& source_;  // the data set that GuardedDataset owns
 };
 
 template <class Product>
@@ -146,6 +171,7 @@ Plugin load(Kind kind, const std::string& name_or_path, const SearchPath& search
 LoadedStrategy Plugin::create_strategy_unchecked(const ConfigView& settings) const {
   LoadedStrategy loaded{*this, create<Strategy>(subject_, "constructor", item_->create_strategy, settings)};
   Strategy* strategy = loaded.strategy.get();
+  loaded.plan_observer = dynamic_cast<PlanObserver*>(strategy);
   loaded.observer = dynamic_cast<StepObserver*>(strategy);
   loaded.auxiliary = dynamic_cast<AuxiliaryLoss*>(strategy);
   loaded.grouping = dynamic_cast<ParamGrouping*>(strategy);
@@ -156,6 +182,9 @@ LoadedStrategy Plugin::create_strategy_unchecked(const ConfigView& settings) con
 
 LoadedDataset Plugin::create_dataset_unchecked(const ConfigView& settings) const {
   auto dataset = create<Dataset>(subject_, "constructor", item_->create_dataset, settings);
+  if (const auto* source = dynamic_cast<const ExampleSource*>(dataset.get())) {
+    return {*this, std::make_unique<GuardedExampleSource>(*this, std::move(dataset), *source)};
+  }
   return {*this, std::make_unique<GuardedDataset>(*this, std::move(dataset))};
 }
 
@@ -178,6 +207,11 @@ std::unique_ptr<Exchange> Plugin::create_exchange() const {
 
 void LoadedStrategy::apply(Model& model) const {
   guard_settings(plugin.subject(), "apply()", [&] { strategy->apply(model); });
+}
+
+void LoadedStrategy::begin(const TrainingPlan& plan) const {
+  if (plan_observer == nullptr) return;
+  guard_settings(plugin.subject(), "on_train_begin()", [&] { plan_observer->on_train_begin(plan); });
 }
 
 }  // namespace plugtune::plugin

@@ -11,6 +11,7 @@
 #include "plugtune/exchange.h"
 #include "plugtune/plugin.h"
 #include "plugtune/strategy.h"
+#include "plugtune/training_plan.h"
 
 namespace plugtune::plugin {
 
@@ -72,6 +73,7 @@ Plugin load_file(const std::string& path);
 struct LoadedStrategy {
   Plugin plugin;
   std::unique_ptr<Strategy> strategy;
+  PlanObserver* plan_observer = nullptr;
   StepObserver* observer = nullptr;
   AuxiliaryLoss* auxiliary = nullptr;
   ParamGrouping* grouping = nullptr;
@@ -84,6 +86,8 @@ struct LoadedStrategy {
 
   /// strategy->apply(model), guarded. An Error of the selector ("strategy.targets: ...") leaves as it is.
   void apply(Model& model) const;
+  /// Tells the strategy of the plan if it asks for it, guarded in the same way.
+  void begin(const TrainingPlan& plan) const;
 };
 
 /// A dataset whose calls are guarded already: `dataset` forwards to the plugin's object.

@@ -93,6 +93,13 @@ void FlatOptimizer::zero_grad() {
   gradients_.zero_();
 }
 
+void FlatOptimizer::take_changes() {
+  if (!rounded_parameters_.defined()) return;
+  torch::NoGradGuard no_grad;
+  const Tensor changed = parameters_.to(torch::kBFloat16).ne(rounded_parameters_);
+  parameters_.copy_(torch::where(changed, rounded_parameters_.to(torch::kFloat32), parameters_));
+}
+
 int64_t FlatOptimizer::bytes() const noexcept {
   const int64_t buffers = rounded_parameters_.defined() ? 4 : 3;
   return buffers * size() * static_cast<int64_t>(sizeof(float));

@@ -32,6 +32,9 @@ class FlatOptimizer {
   /// One AdamW step with the given factor of the learning rate; gradients are multiplied by `grad_scale` (clipping) on the way.
   void step(double schedule_factor, double grad_scale);
   void zero_grad();
+  /// In bf16: what was changed in the model's rounded copies since the last step becomes the masters' value; elsewhere they
+  /// stay unrounded. In fp32 the model has the masters themselves.
+  void take_changes();
 
   int64_t steps_done() const noexcept { return steps_; }
   int64_t size() const noexcept { return parameters_.numel(); }

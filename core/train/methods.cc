@@ -54,6 +54,7 @@ Methods::Methods(std::vector<plugin::LoadedStrategy> strategies, std::vector<boo
   frozen_.resize(strategies_.size(), false);
   for (size_t i = 0; i < strategies_.size(); ++i) {
     if (!frozen_[i]) continue;
+    strategies_[i].plan_observer = nullptr;
     strategies_[i].observer = nullptr;
     strategies_[i].auxiliary = nullptr;
     strategies_[i].grouping = nullptr;

@@ -65,6 +65,8 @@ Trainer::Trainer(TrainJob job)
       optimizer_(trainable_parameters(job_.model), job_.settings,
                  [this](const std::string& name) { return job_.methods.rule(name); }) {
   if (job_.settings.precision == Precision::kBf16) to_training_precision();
+  for (const auto& strategy : job_.methods.all())
+    strategy.begin({.steps = total_steps_, .steps_per_epoch = plan_.steps_per_epoch(), .warmup_steps = warmup_steps_});
   plan_memory();
 }
 
@@ -173,6 +175,7 @@ void Trainer::train_step() {
     if (strategy.observer == nullptr) continue;
     RECORD_USER_SCOPE(strategy.name() + ".on_step_end");
     strategy.plugin.call("on_step_end()", [&] { strategy.observer->on_step_end(progress_.step); });
+    optimizer_.take_changes();
   }
   optimizer_.zero_grad();
 

@@ -62,11 +62,13 @@ class AdaloraPatch final : public plugtune::LinearPatch, public plugtune::Foldab
 
 class Adalora final : public plugtune::Strategy,
                       public plugtune::AuxiliaryLoss,
+                      public plugtune::PlanObserver,
                       public plugtune::StepObserver,
                       public plugtune::CustomState {
  public:
   explicit Adalora(const plugtune::ConfigView& config)
-      : targets_(config.selector({"query", "value"})),
+      : config_(config),
+        targets_(config.selector({"query", "value"})),
         name_(config.string("name", "adalora")),
         init_rank_(config.integer("init_rank", 12, /*min=*/1)),
         target_rank_(config.integer("target_rank", 8, /*min=*/1, /*max=*/init_rank_)),
@@ -78,14 +80,16 @@ class Adalora final : public plugtune::Strategy,
         orthogonal_weight_(config.number("orthogonal_weight", 0.5, 0)),
         beta1_(config.number("beta1", 0.85, 0, 0.999999)),
         beta2_(config.number("beta2", 0.85, 0, 0.999999)) {
-    if (!config.has("total_steps")) config.problem("total_steps", "is required: the steps of the whole training");
-    const int64_t least = initial_steps_ + final_steps_ + 1;  // else no step would be left to shrink in
-    last_ = config.integer("total_steps", least, least) - final_steps_;
     config.reject_unknown();
   }
   void apply(plugtune::Model& model) override {
     for (plugtune::LinearSite* site : model.linears(targets_))
       site->attach(name_, patches_.emplace_back(std::make_shared<AdaloraPatch>(*site, init_rank_, alpha_, dropout_)));
+  }
+  void on_train_begin(const plugtune::TrainingPlan& plan) override {
+    last_ = plan.steps - final_steps_;
+    if (last_ <= initial_steps_)
+      throw config_.error("final_steps", "must leave, with initial_steps, steps to shrink in");
   }
   Tensor auxiliary_loss() override {
     Tensor sum = torch::zeros({});
@@ -94,8 +98,6 @@ class Adalora final : public plugtune::Strategy,
     return orthogonal_weight_ * sum / (2 * static_cast<double>(patches_.size()));
   }
   void on_step_end(int64_t step) override {
-    if (patches_.front()->e.scalar_type() == torch::kBFloat16)
-      throw plugtune::Error("train.precision: must be \"fp32\"; in bf16 the optimizer brings back what is set to zero");
     const torch::NoGradGuard no_grad;
     for (const auto& patch : patches_) {
       if (step < last_) patch->observe(beta1_, beta2_);
@@ -120,11 +122,9 @@ class Adalora final : public plugtune::Strategy,
 
  private:
   static constexpr std::string_view kState = "adalora 1\n";
-
   /// Leaves as many triplets as the budget has: from init_rank to target_rank as the cube of the way that is left.
   void allocate(double way_left) {
-    const auto sites = static_cast<int64_t>(patches_.size());
-    const int64_t all = init_rank_ * sites, least = target_rank_ * sites;
+    const int64_t sites = std::ssize(patches_), all = init_rank_ * sites, least = target_rank_ * sites;
     const double budget = static_cast<double>(all - least) * std::pow(way_left, 3) + static_cast<double>(least);
     const int64_t dropped = all - static_cast<int64_t>(budget);
     if (dropped == 0) return;
@@ -136,15 +136,15 @@ class Adalora final : public plugtune::Strategy,
       patches_[i]->keep(scores[i] > threshold);
   }
 
+  plugtune::ConfigView config_;
   plugtune::Selector targets_;
   std::string name_;
   int64_t init_rank_, target_rank_, initial_steps_, final_steps_, interval_;
-  int64_t last_;  // the step of the last allocation
+  int64_t last_ = 0;  // the step of the last allocation
   double alpha_, dropout_, orthogonal_weight_, beta1_, beta2_;
   std::vector<std::shared_ptr<AdaloraPatch>> patches_;
 };
 
 }  // namespace
 
-PLUGTUNE_STRATEGY(Adalora, "adalora", "1.0.0", "low-rank updates that share a shrinking budget of ranks",
-                  PLUGTUNE_FLAG_NEEDS_SETTINGS)
+PLUGTUNE_STRATEGY(Adalora, "adalora", "1.0.0", "low-rank updates that share a shrinking budget of ranks", 0)

@@ -13,8 +13,9 @@ using testing::tiny_model;
 using testing::tuned;
 
 const nlohmann::json kSettings = {  // generate_peft_adalora.py's
-    {"init_rank", 6},    {"target_rank", 2}, {"alpha", 9},   {"initial_steps", 2}, {"final_steps", 3},
-    {"total_steps", 10}, {"interval", 2},    {"beta1", 0.8}, {"beta2", 0.7},       {"orthogonal_weight", 0.3}};
+    {"init_rank", 6}, {"target_rank", 2}, {"alpha", 9},   {"initial_steps", 2},      {"final_steps", 3},
+    {"interval", 2},  {"beta1", 0.8},     {"beta2", 0.7}, {"orthogonal_weight", 0.3}};
+const TrainingPlan kPlan = {.steps = 10, .steps_per_epoch = 10, .warmup_steps = 2};
 
 class AdaloraGolden : public ::testing::Test {
  protected:
@@ -27,6 +28,7 @@ class AdaloraGolden : public ::testing::Test {
       model->eval();
     }
     void start_training() {
+      as<PlanObserver>().on_train_begin(kPlan);
       train::TrainSettings settings;
       settings.learning_rate = 1e-3;
       settings.weight_decay = 0.01;
@@ -117,7 +119,7 @@ TEST_F(AdaloraGolden, TheScheduleGoesOnFromACheckpoint) {
 }
 
 TEST_F(AdaloraGolden, RefusesAStateOfOtherTriplets) {
-  auto strategy = make_strategy(nlohmann::json{{"total_steps", 10}});
+  auto strategy = make_strategy();
   strategy->apply(*tiny_model());
   const std::string other = dynamic_cast<CustomState&>(*strategy).save_state();
   for (const std::string& state : {std::string(), other, run.as<CustomState>().save_state().substr(1)})
@@ -125,14 +127,9 @@ TEST_F(AdaloraGolden, RefusesAStateOfOtherTriplets) {
               "strategy 'adalora': the state is not one of these triplets");
 }
 
-TEST_F(AdaloraGolden, RefusesToTrainInBf16) {
-  run.model->to(torch::kBFloat16);
-  EXPECT_EQ(error_of([&] { run.as<StepObserver>().on_step_end(0); }),
-            "train.precision: must be \"fp32\"; in bf16 the optimizer brings back what is set to zero");
-}
-
 TEST(Adalora, NothingIsDroppedWhereTheBudgetIsTheWholeRank) {
-  auto strategy = make_strategy(nlohmann::json{{"init_rank", 3}, {"target_rank", 3}, {"total_steps", 2}});
+  auto strategy = make_strategy(nlohmann::json{{"init_rank", 3}, {"target_rank", 3}});
+  dynamic_cast<PlanObserver&>(*strategy).on_train_begin({.steps = 2, .steps_per_epoch = 2, .warmup_steps = 0});
   const auto model = tiny_model();
   strategy->apply(*model);
   const torch::NoGradGuard no_grad;
@@ -152,28 +149,28 @@ TEST(Adalora, NothingIsDroppedWhereTheBudgetIsTheWholeRank) {
 TEST(Adalora, StartsAsTheIdentity) {
   const Golden golden("full_classification");
   const Tensor bare = tiny_model()->forward(golden.input("a"));
-  EXPECT_TRUE(near(tuned({{"total_steps", 10}})->forward(golden.input("a")), bare, 0, 1e-7));
+  EXPECT_TRUE(near(tuned(nlohmann::json::object())->forward(golden.input("a")), bare, 0, 1e-7));
 }
 
 TEST(Adalora, CountsOfTheMultilingualModel) {
   model::Bert model(testing::base_sizes());
-  make_strategy(nlohmann::json{{"total_steps", 10}})->apply(model);
+  make_strategy()->apply(model);
   EXPECT_EQ(testing::trainable_count(model), 12 * 2 * 12 * (768 + 1 + 768));
 }
 
 TEST(Adalora, SaysWhatIsWrongWithItsSettings) {
   const std::vector<std::pair<nlohmann::json, std::string>> cases = {
-      {nlohmann::json::object(), "strategy.total_steps: is required: the steps of the whole training"},
-      {{{"total_steps", 10}, {"rank", 4}},
+      {{{"rank", 4}},
        "strategy.rank: unknown key; keys of strategy 'adalora': targets, layers, name, init_rank, target_rank, "
-       "initial_steps, final_steps, interval, alpha, dropout, orthogonal_weight, beta1, beta2, total_steps"},
-      {{{"total_steps", 10}, {"target_rank", 13}}, "strategy.target_rank: must be between 1 and 12, got 13"},
-      {{{"total_steps", 10}, {"initial_steps", 4}, {"final_steps", 6}},
-       "strategy.total_steps: must be at least 11, got 10"},
-      {{{"total_steps", 10}, {"beta1", 1}}, "strategy.beta1: must be between 0 and 0.999999, got 1"},
+       "initial_steps, final_steps, interval, alpha, dropout, orthogonal_weight, beta1, beta2"},
+      {{{"target_rank", 13}}, "strategy.target_rank: must be between 1 and 12, got 13"},
+      {{{"beta1", 1}}, "strategy.beta1: must be between 0 and 0.999999, got 1"},
   };
   for (const auto& [settings, text] : cases)
     EXPECT_EQ(error_of([&] { tuned(settings); }), text);
+  const auto strategy = make_strategy({{"initial_steps", 4}, {"final_steps", 6}});
+  EXPECT_EQ(error_of([&] { dynamic_cast<PlanObserver&>(*strategy).on_train_begin(kPlan); }),
+            "strategy.final_steps: must leave, with initial_steps, steps to shrink in");
 }
 
 }  // namespace

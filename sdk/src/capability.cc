@@ -2,6 +2,7 @@
 #include "plugtune/capability.h"
 
 #include "plugtune/strategy.h"
+#include "plugtune/training_plan.h"
 
 namespace plugtune {
 inline namespace v1 {
@@ -13,6 +14,7 @@ void StepObserver::on_backward_end(int64_t) {}
 void StepObserver::on_step_end(int64_t) {}
 AuxiliaryLoss::~AuxiliaryLoss() = default;
 ParamGrouping::~ParamGrouping() = default;
+PlanObserver::~PlanObserver() = default;
 CustomState::~CustomState() = default;
 Reporter::~Reporter() = default;
 Strategy::~Strategy() = default;

@@ -6,6 +6,7 @@ import random
 import resource
 import shutil
 import signal
+import struct
 import subprocess
 import time
 import unittest
@@ -67,6 +68,8 @@ class Resume(PlugtuneTest):
             self.assertIn("a checkpoint was written, go on with --resume", (self.folder / "process.log").read_text())
             self.succeed("train", experiment, "--resume")
             self.assertEqual(self.delta(f"runs/{name}"), self.delta("runs/whole"))
+            seconds = json.loads((self.folder / f"runs/{name}/report.json").read_text())["seconds"]
+            self.assertGreaterEqual(seconds["total"], seconds["train"] + seconds["eval"])
 
     def test_a_full_disk_during_a_save_loses_nothing_and_says_so(self):
         """The limit on file sizes stands for the disk: writing past it fails in the same place."""
@@ -94,6 +97,24 @@ class Resume(PlugtuneTest):
             self.succeed("train", self.experiment(name), "--set", f"run.seed={seed}")
         self.assertEqual(self.delta("runs/a"), self.delta("runs/b"))
         self.assertNotEqual(self.delta("runs/a"), self.delta("runs/c"))
+
+    def test_what_a_strategy_sets_between_steps_stays_in_bf16_and_over_an_interruption(self):
+        """AdaLoRA drops values of its triplets; in bf16 the optimizer has fp32 masters behind what is dropped."""
+        adalora = '[strategy]\nplugin = "adalora"\ninit_rank = 4\ntarget_rank = 1\nfinal_steps = 12\nalpha = 48\n'
+        for precision in ("fp32", "bf16"):
+            settings = f'precision = "{precision}"'
+            self.succeed("train", self.experiment(f"whole-{precision}", adalora, settings))
+            values = [value for name, value in self.values(f"runs/whole-{precision}").items() if name.endswith(".e")]
+            singular = [triplet for value in values for (triplet,) in struct.iter_unpack("<f", value)]
+            self.assertEqual(len(singular), 4 * len(values))
+            self.assertEqual(len([triplet for triplet in singular if triplet != 0]), len(values))
+            experiment = self.experiment(f"stopped-{precision}", adalora, settings)
+            process = self.start("train", experiment)
+            self.wait_for_step(process, f"runs/stopped-{precision}", 20)
+            process.send_signal(signal.SIGTERM)
+            process.wait()
+            self.succeed("train", experiment, "--resume")
+            self.assertEqual(self.delta(f"runs/stopped-{precision}"), self.delta(f"runs/whole-{precision}"))
 
     def test_the_resolved_experiment_of_a_run_gives_the_same_bits(self):
         self.succeed("train", self.experiment("first"))

@@ -30,8 +30,7 @@ for config in double_seq_bn par_bn scaled_par_bn adapter_plus compacter compacte
   check adapter --settings "config = \"$config\""
 done
 check adapterdrop --settings 'config = "houlsby"' --settings 'drop_at_inference = 1'
-check adalora --settings 'total_steps = 100'
-check adalora --settings 'total_steps = 6' --settings 'target_rank = 2' --settings 'final_steps = 2' --settings 'dropout = 0.1'
+check adalora --settings 'target_rank = 2' --settings 'final_steps = 2' --settings 'dropout = 0.1'
 check intrinsic --settings 'structure_aware = false' --settings 'dimension = 7' --settings 'targets = ["query", "ffn_up"]'
 check full --settings 'freeze_layers = 1' --settings 'layer_decay = 0.9'
 check adapterfusion --settings 'sources = ["adapter:1", "adapter:2"]'
