@@ -21,6 +21,12 @@ function(plugtune_use_pch target)
   if(PLUGTUNE_PCH)
     target_precompile_headers(${target} REUSE_FROM plugtune_pch)
   endif()
+  # Every file that sees torch's headers makes their templates anew, also out of the precompiled one: more than half of its time.
+  get_target_property(sources ${target} SOURCES)
+  list(LENGTH sources count)
+  if(PLUGTUNE_UNITY GREATER 1 AND count GREATER 1)
+    set_target_properties(${target} PROPERTIES UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE ${PLUGTUNE_UNITY})
+  endif()
 endfunction()
 
 # plugtune_core_library(<layer> SOURCES ... DEPS <layers or targets> [NO_TORCH]): static library plugtune_<layer>.
@@ -49,17 +55,22 @@ function(plugtune_core_library layer)
   endif()
 endfunction()
 
-# plugtune_test(<name> SOURCES ... DEPS ... [LABELS ...]): a GoogleTest executable, one ctest entry per executable.
+# plugtune_test(<name> SOURCES ... DEPS ... [PLUGIN <name>] [LABELS ...]): a GoogleTest executable, one ctest entry per executable.
+# PLUGIN: what that plugin is made of becomes part of the test.
 function(plugtune_test name)
   if(NOT PLUGTUNE_BUILD_TESTS)
     return()
   endif()
-  cmake_parse_arguments(arg "" "" "SOURCES;DEPS;LABELS" ${ARGN})
+  cmake_parse_arguments(arg "" "PLUGIN" "SOURCES;DEPS;LABELS" ${ARGN})
   add_executable(${name} ${arg_SOURCES})
+  if(arg_PLUGIN)
+    target_sources(${name} PRIVATE $<TARGET_OBJECTS:${arg_PLUGIN}>)
+  endif()
   target_include_directories(${name} PRIVATE ${CMAKE_SOURCE_DIR}/core ${CMAKE_SOURCE_DIR}/tests)
   target_compile_definitions(${name} PRIVATE PLUGTUNE_SOURCE_DIR="${CMAKE_SOURCE_DIR}" PLUGTUNE_BINARY_DIR="${CMAKE_BINARY_DIR}")
   target_link_libraries(${name} PRIVATE plugtune_options ${arg_DEPS} plugtune_sdk fmt::fmt-header-only GTest::gtest GTest::gtest_main GTest::gmock)
   target_compile_options(${name} PRIVATE -fPIC)  # the precompiled header is -fPIC; CMake gives executables -fPIE
+  target_compile_options(${name} PRIVATE $<$<CONFIG:Release>:-O1>)  # a test is compiled more often than it runs
   plugtune_use_pch(${name})
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
   add_test(NAME ${name} COMMAND ${name} WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})

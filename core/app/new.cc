@@ -24,17 +24,16 @@ bool is_word(char c) { return is_lower(c) || is_upper(c) || (c >= '0' && c <= '9
 char upper(char c) { return is_lower(c) ? static_cast<char>(c - 'a' + 'A') : c; }
 char lower(char c) { return is_upper(c) ? static_cast<char>(c - 'A' + 'a') : c; }
 
-/// How a plugin is called where: my-method, MyMethod, MY_METHOD.
+/// How a plugin is called where: my-method, MyMethod.
 struct Names {
-  std::string plugin, type, constant;
+  std::string plugin, type;
 };
 
 Names names_of(const std::string& plugin) {
-  Names names{plugin, "", ""};
+  Names names{plugin, ""};
   bool begins_word = true;
   for (const char c : plugin) {
     const bool is_sign = c == '-' || c == '_';
-    names.constant += is_sign ? '_' : upper(c);
     if (!is_sign) names.type += begins_word ? upper(c) : c;
     begins_word = is_sign;
   }
@@ -214,7 +213,7 @@ std::string next_text(const fs::path& folder, plugin::Kind kind, const std::stri
                            shell_word((build / plugin::file_name(kind, name)).string()), data);
 }
 
-int make(const CommandLine& line) {
+int make_folder(const CommandLine& line) {
   const plugin::Kind kind = kind_of(line.texts("kind").front());
   const std::string name = line.texts("name").front();
   check_name(kind, name);
@@ -231,10 +230,7 @@ int make(const CommandLine& line) {
   const std::string source = read(from.folder / (from.name + ".cc"));
   if (source.find("using plugtune::" + own.type + ";") != source.npos)
     own.type += names_of(plugin::kind_name(kind)).type;
-  const Words words = {{theirs.plugin, own.plugin},
-                       {theirs.type, own.type},
-                       {theirs.constant, own.constant},
-                       {"PREFIX", shell_word(prefix.string())}};
+  const Words words = {{theirs.plugin, own.plugin}, {theirs.type, own.type}, {"PREFIX", shell_word(prefix.string())}};
 
   formats::AtomicDirectory directory(folder);
   std::vector<fs::path> files;
@@ -259,7 +255,7 @@ int new_command(const Arguments& arguments) {
       "as it is, and is changed from there. <kind> is strategy or dataset.",
       {"plugtune new strategy my-method", "plugtune new dataset reviews plugins/reviews"});
   line.positional("kind").positional("name").optional_positional("directory").plugin_path();
-  return line.parse(arguments) ? make(line) : kDone;
+  return line.parse(arguments) ? make_folder(line) : kDone;
 }
 
 }  // namespace plugtune::app

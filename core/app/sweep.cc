@@ -26,7 +26,7 @@ std::string in_format(const std::string& format, const study::Study& study, cons
   return study::results_text(study, results);
 }
 
-study::SweepOptions options_of(const CommandLine& line) {
+study::SweepOptions sweep_options(const CommandLine& line) {
   study::SweepOptions options{std::filesystem::read_symlink("/proc/self/exe").string(), {}, at::get_num_threads()};
   for (const std::string& directory : line.texts("plugin-path"))
     options.plugin_arguments.insert(options.plugin_arguments.end(), {"--plugin-path", directory});
@@ -51,7 +51,7 @@ int sweep(const CommandLine& line) {
   study::Board board(study, std::move(check.plugins));
   if (line.has("plan")) {
     study::check_directory(study);
-    std::cout << plan_text(study, board, options_of(line), line.has("measure"));
+    std::cout << plan_text(study, board, sweep_options(line), line.has("measure"));
     return kDone;
   }
 
@@ -62,7 +62,7 @@ int sweep(const CommandLine& line) {
   study::LiveTable table(is_text ? std::cout : std::cerr, report::Terminal::of(is_text ? STDOUT_FILENO : STDERR_FILENO),
                          line.has("quiet"));
   table.line(summary_text(study, board));
-  const std::vector<std::string> problems = study::Sweep(study, board, options_of(line), table).run();
+  const std::vector<std::string> problems = study::Sweep(study, board, sweep_options(line), table).run();
   const study::Plan plan = study::current_plan(study, board);
   const study::Results results = study::results_of(study, plan, board);
   formats::write_file_atomically(study::study_json(study), study::results_json(study, results).dump(2) + "\n");

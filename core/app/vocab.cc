@@ -111,7 +111,7 @@ std::string found_text(const text::TrainedVocabulary& trained, size_t different,
   return out;
 }
 
-int make(const CommandLine& line) {
+int make_vocabulary(const CommandLine& line) {
   if (!line.has("output")) throw Error("vocab: --output DIR is required: the model directory to make");
   const std::filesystem::path output = line.text("output");
   check_output("vocab", output);
@@ -161,7 +161,7 @@ int vocab_command(const Arguments& arguments) {
       .value("feed-forward", "N", "without it, 4 times the hidden size")
       .value("positions", "N", "the longest text that it can read, in tokens; without it, 512")
       .plugin_path();
-  return line.parse(arguments) ? make(line) : kDone;
+  return line.parse(arguments) ? make_vocabulary(line) : kDone;
 }
 
 }  // namespace plugtune::app

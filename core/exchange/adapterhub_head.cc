@@ -14,7 +14,7 @@ namespace {
 
 using Json = nlohmann::json;
 
-constexpr const char* kConfig = "head_config.json";
+constexpr const char* kHeadConfig = "head_config.json";
 constexpr const char* kVersion = "adapters.1.3.0";
 
 /// label2id in the order of the ids. Throws Error when they are not 0, 1, 2, ...
@@ -55,11 +55,11 @@ void check_head_config(const Json& config, int64_t layers, bool use_pooler, cons
 
 }  // namespace
 
-bool has_head(const std::filesystem::path& directory) { return std::filesystem::exists(directory / kConfig); }
+bool has_head(const std::filesystem::path& directory) { return std::filesystem::exists(directory / kHeadConfig); }
 
 void read_head(const std::filesystem::path& directory, ForeignFiles& files, bool is_optional) {
-  const std::string subject = (directory / kConfig).string();
-  const Json json = read_object(directory / kConfig);
+  const std::string subject = (directory / kHeadConfig).string();
+  const Json json = read_object(directory / kHeadConfig);
   const Json config = json.value("config", Json::object());
   if (!config.is_object()) throw Error(fmt::format("{}: 'config' must be an object, got {}", subject, config.dump()));
   const std::string kind = string_of(config, "head_type", subject);
@@ -135,7 +135,7 @@ void write_head(formats::AtomicDirectory& directory, const std::string& subdirec
     tensors.emplace(prefix + (has_pooler ? "4" : "1") + suffix, files.head.at("classifier" + suffix));
     if (has_pooler) tensors.emplace(prefix + "1" + suffix, files.head.at("pooler.dense" + suffix));
   }
-  directory.write(subdirectory + kConfig, python_json(framed(config, files, name)));
+  directory.write(subdirectory + kHeadConfig, python_json(framed(config, files, name)));
   formats::OutputFile output =
       directory.create(subdirectory + (safetensors ? "model_head.safetensors" : "pytorch_model_head.bin"));
   safetensors ? formats::write_safetensors(output, tensors) : formats::write_torch_file(output, tensors);

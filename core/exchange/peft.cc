@@ -15,7 +15,7 @@ namespace {
 
 using Json = nlohmann::json;
 
-constexpr const char* kConfig = "adapter_config.json";
+constexpr const char* kPeftConfig = "adapter_config.json";
 constexpr const char* kModel = "base_model.model.";
 constexpr const char* kTuner =
     "base_model.";  // of what is in no module: the head beside kPrompt, matrices that modules share
@@ -51,13 +51,13 @@ bool saves_pooler(const Json& config, const std::string& subject) {
 }  // namespace
 
 bool is_peft(const std::filesystem::path& directory) {
-  const std::filesystem::path file = directory / kConfig;
+  const std::filesystem::path file = directory / kPeftConfig;
   return std::filesystem::exists(file) && read_object(file).contains("peft_type");
 }
 
 ForeignFiles read_peft(const std::filesystem::path& directory) {
-  const std::string subject = (directory / kConfig).string();
-  const Json config = read_object(directory / kConfig);
+  const std::string subject = (directory / kPeftConfig).string();
+  const Json config = read_object(directory / kPeftConfig);
   ForeignFiles files;
   files.format = "peft";
   files.base = string_of(config, "base_model_name_or_path", subject, "");
@@ -131,7 +131,7 @@ void write_peft(formats::AtomicDirectory& directory, const ForeignFiles& files) 
   formats::OutputFile output = directory.create("adapter_model.safetensors");
   formats::write_safetensors(output, tensors, {{"format", "pt"}});
   output.close();
-  directory.write(kConfig, python_json(config));
+  directory.write(kPeftConfig, python_json(config));
 }
 
 }  // namespace plugtune::exchange

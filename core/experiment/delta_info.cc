@@ -18,7 +18,7 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-constexpr int64_t kSchema = 1;
+constexpr int64_t kDeltaSchema = 1;
 
 Json methods_json(const std::vector<DeltaInfo::Method>& methods) {
   Json list = Json::array();
@@ -114,7 +114,7 @@ std::vector<std::string> strings_from(const JsonObject& object, const char* key)
 
 std::string delta_info_text(const DeltaInfo& info) {
   const Json json = {
-      {"schema", kSchema},
+      {"schema", kDeltaSchema},
       {"run", info.run},
       {"strategies", methods_json(info.strategies)},
       {"base",
@@ -138,7 +138,7 @@ const DeltaInfo::Source& DeltaInfo::Source::source(const std::string& run) const
 DeltaInfo read_delta_info(const std::filesystem::path& file) {
   const Json json = read_json_file(file);
   const JsonObject object(json, file.string());
-  object.check_schema(kSchema);
+  object.check_schema(kDeltaSchema);
   DeltaInfo info;
   info.run = object.string("run");
   info.strategies = methods_from(object, "strategies");

@@ -25,7 +25,7 @@ using Json = nlohmann::ordered_json;
 using Texts = std::map<std::string, std::string>;
 using torch::Tensor;
 
-constexpr int64_t kSchema = 1;
+constexpr int64_t kRecordSchema = 1;
 constexpr std::pair<const char*, torch::ScalarType> kTypes[] = {
     {"F32", torch::kFloat}, {"BF16", torch::kBFloat16}, {"F16", torch::kHalf}};
 
@@ -125,7 +125,7 @@ std::string record_text(const MergeRecord& record) {
   for (const auto& [name, source] : record.base)
     base[name] = source_json(source);
   const Json json = {
-      {"schema", kSchema},
+      {"schema", kRecordSchema},
       {"run", record.run},
       {"strategies", record.strategies},
       {"base",
@@ -267,7 +267,7 @@ MergeRecord read_merge_record(const fs::path& merged) {
   const fs::path file = MergePaths(merged).record();
   const Json json = read_json_file(file);
   const JsonObject object(json, file.string());
-  object.check_schema(kSchema);
+  object.check_schema(kRecordSchema);
   MergeRecord record;
   record.run = object.string("run");
   for (const Json& strategy : object.array("strategies")) {

@@ -13,6 +13,9 @@
 
 namespace plugtune::plugin {
 
+/// A setting that no plugin has.
+constexpr const char* kUnknownKey = "plugtune_no_such_key";
+
 /// What one test works on.
 struct CheckSubject {
   std::string path;

@@ -13,7 +13,6 @@
 namespace plugtune::plugin {
 namespace {
 
-constexpr const char* kUnknownKey = "plugtune_no_such_key";
 constexpr const char* kMissingPath = "/plugtune/no/such/file";
 constexpr size_t kExamplesTried = 20000;  // of each split
 constexpr size_t kMostLabels = 63;        // bits of Example::label
@@ -41,7 +40,7 @@ void expect_refused(const CheckSubject& subject, const ConfigNode& settings, con
   fail("accepts {}", what);
 }
 
-std::string check_unknown_key(const CheckSubject& subject) {
+std::string check_unknown_data_key(const CheckSubject& subject) {
   ConfigNode settings = subject.options.settings;
   if (std::get<ConfigNode::Table>(settings.value).empty()) skip("opens files; give --data PATH");
   settings.set(kUnknownKey, {int64_t{1}});
@@ -189,7 +188,7 @@ std::string check_same_order(const CheckSubject& subject) {
 
 const std::vector<CheckCase>& dataset_cases() {
   static const std::vector<CheckCase> kCases = {
-      {"unknown-key", "descriptor", "refuses a key that it does not know, with its path", check_unknown_key},
+      {"unknown-key", "descriptor", "refuses a key that it does not know, with its path", check_unknown_data_key},
       {"missing-file", "descriptor", "names the path where nothing is", check_missing_file},
       {"open", "descriptor", "opens the data that it was given", check_open},
       {"task", "open", "says what is to be learned", check_task},

@@ -13,8 +13,8 @@
 namespace plugtune::plugin {
 namespace {
 
-constexpr uint64_t kSeed = 21;       // of dropout, the same for each loss
-constexpr double kTolerance = 1e-3;  // a backward function that is wrong is wrong by more
+constexpr uint64_t kSeed = 21;                 // of dropout, the same for each loss
+constexpr double kDifferenceTolerance = 1e-3;  // a backward function that is wrong is wrong by more
 // Changes of a number, relative to it where it is above 1. The larger ones are for what is computed in float inside, as an auxiliary
 // loss may be: rounding drowns what a small change does there.
 constexpr double kSmallChanges[] = {1e-5, 1e-3, 1e-2};
@@ -74,7 +74,7 @@ Finding compare(Trial& trial, const Number& number, double loss, double scale) {
     const double largest = std::max({std::abs(number.gradient), std::abs(slope), kNegligible * scale});
     const double off = std::abs(slope - number.gradient);
     const double error = largest > 0 ? off / largest : 0;
-    if (off <= kTolerance * largest + kRounding * std::max(1.0, std::abs(loss)) / change)
+    if (off <= kDifferenceTolerance * largest + kRounding * std::max(1.0, std::abs(loss)) / change)
       return {Finding::kAgrees, slope, error};
     if (first) continue;
     first = Finding{Finding::kWrong, slope, error};

@@ -8,7 +8,7 @@
 namespace plugtune::plugin {
 namespace {
 
-constexpr double kTolerance = 1e-5;
+constexpr double kExchangeTolerance = 1e-5;
 
 /// What is written as "" is null in the file, and what is null is left out when it is read.
 void drop_nulls(ConfigNode& config) {
@@ -87,7 +87,7 @@ void check_format(const CheckSubject& subject, const Plugin& plugin, const Excha
   if (!tensors.unread().empty())
     fail("read() leaves '{}', which write() made for {}", tensors.unread().front(), adapter.format);
   const double error = difference(logits_of(subject, plugin, delta, original), original.logits());
-  if (!(error < kTolerance))
+  if (!(error < kExchangeTolerance))
     fail("written for {} and read again it computes something else, off by {:.2g}", adapter.format, error);
   check_strictness(exchange, adapter, base);
 }

@@ -15,8 +15,6 @@
 namespace plugtune::plugin {
 namespace {
 
-constexpr const char* kUnknownKey = "plugtune_no_such_key";
-
 bool same_value(const ConfigNode& a, const ConfigNode& b) {
   if (a.value.index() != b.value.index()) return false;
   if (const auto* table = std::get_if<ConfigNode::Table>(&a.value)) {

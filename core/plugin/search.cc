@@ -17,7 +17,7 @@ namespace fs = std::filesystem;
 
 namespace {
 
-constexpr size_t kNamesShown = 12;
+constexpr size_t kMostNames = 12;
 
 const char* const kFromCommandLine = "--plugin-path";
 const char* const kFromEnvironment = "PLUGTUNE_PLUGIN_PATH";
@@ -64,9 +64,9 @@ std::string state(const SearchPath::Place& place, Kind kind, const std::string& 
     if (entry.kind == kind || entry.name == name) has.push_back(file_name(entry.kind, entry.name));
   }
   std::string list = has.empty() ? fmt::format("has no {}", kind_name(kind)) : "has: ";
-  if (has.size() > kNamesShown) {
-    const size_t more = has.size() - kNamesShown;
-    has.resize(kNamesShown);
+  if (has.size() > kMostNames) {
+    const size_t more = has.size() - kMostNames;
+    has.resize(kMostNames);
     has.push_back(fmt::format("{} more", more));
   }
   return fmt::format("{}: no {} ({}{})", place.directory, file_name(kind, name), list, join(has));

@@ -21,11 +21,10 @@ namespace plugtune::report {
 namespace {
 
 using formats::grouped;
-using Json = nlohmann::json;
 
 constexpr size_t kLabelsNamed = 12;
 
-double number_of(const Json& line, const char* key, double without) {
+double number_of(const nlohmann::json& line, const char* key, double without) {
   const auto found = line.find(key);
   return found != line.end() && found->is_number() ? found->get<double>() : without;
 }
@@ -172,7 +171,7 @@ std::vector<train::StepReport> read_steps(const std::filesystem::path& log) {
   std::vector<train::StepReport> steps;
   std::ifstream file(log);
   for (std::string line; std::getline(file, line);) {
-    const Json json = Json::parse(line, nullptr, /*allow_exceptions=*/false);
+    const nlohmann::json json = nlohmann::json::parse(line, nullptr, /*allow_exceptions=*/false);
     if (!json.is_object() || !json.contains("learning_rate")) continue;
     train::StepReport step;
     step.step = std::llround(std::clamp(number_of(json, "step", 0), 0.0, 1e15));

@@ -61,7 +61,7 @@ TextTable size_table(const Study& study, const SizeResults& size) {
 
 std::string p_text(double p) { return std::isfinite(p) ? fmt::format("{:.2g}", p) : "-"; }
 
-std::string interval_text(const Interval& interval) {
+std::string interval_cell(const Interval& interval) {
   return interval.is_known() ? fmt::format("{:+.4f} to {:+.4f}", interval.low, interval.high) : "-";
 }
 
@@ -77,8 +77,8 @@ TextTable comparison_table(const SizeResults& size) {
     std::vector<std::string> mcnemar;
     for (const McNemar& test : pair.mcnemar)
       mcnemar.push_back(p_text(test.p));
-    table.add({pair.first, pair.second, fmt::format("{:+.4f}", pair.difference), interval_text(pair.over_examples),
-               interval_text(pair.over_seeds.interval), p_text(pair.student_p), mcnemar.empty() ? "-" : join(mcnemar)});
+    table.add({pair.first, pair.second, fmt::format("{:+.4f}", pair.difference), interval_cell(pair.over_examples),
+               interval_cell(pair.over_seeds.interval), p_text(pair.student_p), mcnemar.empty() ? "-" : join(mcnemar)});
   }
   return table;
 }
@@ -156,9 +156,10 @@ std::string results_markdown(const Study& study, const Results& results) {
 }
 
 std::string results_tables_html(const Study& study, const Results& results) {
-  return page(study, results, report::html_table,
-              [](const std::string& text) { return fmt::format("<h2>{}</h2>\n", report::escaped(text)); },
-              [](const std::string& text) { return fmt::format("<p>{}</p>\n", report::escaped(text)); });
+  return page(
+      study, results, report::html_table,
+      [](const std::string& text) { return fmt::format("<h2>{}</h2>\n", report::escaped(text)); },
+      [](const std::string& text) { return fmt::format("<p>{}</p>\n", report::escaped(text)); });
 }
 
 std::string results_csv(const Study& study, const Results& results) {

@@ -10,9 +10,9 @@ namespace {
 using namespace lora_test;
 using testing::error_of;
 
-constexpr const char* kCase = "lora_combine";
+constexpr const char* kCombineCase = "lora_combine";
 
-std::vector<MethodDelta> members(const std::string& names) { return headless_adapters(kCase, names); }
+std::vector<MethodDelta> members(const std::string& names) { return headless_adapters(kCombineCase, names); }
 MethodDelta member(const std::string& name) { return members(name).front(); }
 
 CombineOptions options_of(const Json& json) {
@@ -44,7 +44,7 @@ std::map<std::string, std::pair<Tensor, Tensor>> factors(const MethodDelta& delt
 
 class Combine : public ::testing::TestWithParam<const char*> {
  protected:
-  Combine() : golden(kCase), options(golden.description().at("settings").at(GetParam())) {}
+  Combine() : golden(kCombineCase), options(golden.description().at("settings").at(GetParam())) {}
   Tensor peft(const std::string& site, const char* factor) const {
     const bool is_words = site == "embeddings.word_embeddings";
     return golden.at(std::string(GetParam()) + "/" + site + (is_words ? ".lora_embedding_" : ".lora_") + factor +

@@ -4,13 +4,9 @@
 #include "delta.h"
 
 namespace plugtune::lora {
-namespace {
-
 ConfigView view_of(const ConfigNode& settings) {
   return ConfigView(settings, {.subject = "strategy", .owner = "strategy 'lora'", .file = "", .open_run = {}});
 }
-
-}  // namespace
 
 bool LoraExchange::reads(const ForeignAdapter& adapter) const {
   if (adapter.format == "peft") return text_at(adapter.config, "peft_type") == "LORA";

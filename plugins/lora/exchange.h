@@ -17,6 +17,9 @@ class LoraExchange : public Exchange, public Combiner {
                         const ExchangeBase& base) const override;
 };
 
+/// Of a delta's settings, as of the experiment that it is from.
+ConfigView view_of(const ConfigNode& settings);
+
 MethodDelta read_peft(ForeignAdapter& adapter, ForeignTensors& tensors, const ExchangeBase& base);
 ForeignAdapter write_peft(const MethodDelta& delta, const ExchangeBase& base);
 MethodDelta read_adapterhub(ForeignAdapter& adapter, ForeignTensors& tensors, const ExchangeBase& base);

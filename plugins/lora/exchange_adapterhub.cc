@@ -12,7 +12,7 @@
 namespace plugtune::lora {
 namespace {
 
-constexpr const char* kConfigFile = "adapter_config.json.config";
+constexpr const char* kHubConfigFile = "adapter_config.json.config";
 
 /// Places of the library, in the order in which its layers hold them.
 struct Place {
@@ -132,7 +132,7 @@ void check_uniform(const LoraDelta& delta) {
 
 MethodDelta read_adapterhub(ForeignAdapter& adapter, ForeignTensors& tensors, const ExchangeBase& base) {
   const ConfigView config(adapter.config,
-                          {.subject = kConfigFile, .owner = "adapters' LoRA", .file = "", .open_run = {}});
+                          {.subject = kHubConfigFile, .owner = "adapters' LoRA", .file = "", .open_run = {}});
   config.string("architecture", "lora");
   refuse_other_methods(config);
   const std::vector<std::string> targets = targets_of(config);

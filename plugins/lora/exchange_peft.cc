@@ -10,7 +10,7 @@
 namespace plugtune::lora {
 namespace {
 
-constexpr const char* kConfigFile = "adapter_config.json";
+constexpr const char* kPeftConfigFile = "adapter_config.json";
 
 /// Fields that configure what another field turns on, or are read by hand here.
 const std::vector<std::string> kOtherFields =
@@ -72,10 +72,6 @@ std::vector<std::string> targets_of(const ModuleNames& names, const std::vector<
     targets.push_back(target_of_name(name, sites));
   std::erase_if(targets, [&](const std::string& target) { return !matches_any(target, sites); });
   return targets;
-}
-
-ConfigView view_of(const ConfigNode& settings) {
-  return ConfigView(settings, {.subject = "strategy", .owner = "strategy 'lora'", .file = "", .open_run = {}});
 }
 
 /// Whether settings mean exactly `chosen`.
@@ -215,7 +211,8 @@ void take_biases(const PeftConfig& config, const ModelInfo& info, const std::vec
 }  // namespace
 
 MethodDelta read_peft(ForeignAdapter& adapter, ForeignTensors& tensors, const ExchangeBase& base) {
-  const ConfigView view(adapter.config, {.subject = kConfigFile, .owner = "peft's LoRA", .file = "", .open_run = {}});
+  const ConfigView view(adapter.config,
+                        {.subject = kPeftConfigFile, .owner = "peft's LoRA", .file = "", .open_run = {}});
   const std::vector<BertSite> sites = bert_sites(base.info);
   const PeftConfig config = config_of(view, adapter.config, sites);
   const std::vector<BertSite> chosen =

@@ -8,16 +8,16 @@ namespace {
 
 using namespace lora_test;
 
-constexpr const char* kCase = "lora_merge";
+constexpr const char* kMergeCase = "lora_merge";
 
 class LoraMerge : public ::testing::TestWithParam<const char*> {
  protected:
-  LoraMerge() : golden(kCase), options(golden.description().at("settings").at(GetParam())), model(tiny_model()) {
+  LoraMerge() : golden(kMergeCase), options(golden.description().at("settings").at(GetParam())), model(tiny_model()) {
     torch::NoGradGuard no_grad;
     for (const auto& [name, parameter] : model->own_parameters())
       parameter.copy_(parameter.to(base_type()));
     const std::string members = options.at("members");
-    std::vector<MethodDelta> deltas = headless_adapters(kCase, members);
+    std::vector<MethodDelta> deltas = headless_adapters(kMergeCase, members);
     for (size_t i = 0; i < deltas.size(); ++i)
       put_on(deltas[i], std::string("adapter_") + members[i]);
     model->eval();

@@ -36,21 +36,21 @@ std::vector<int64_t> shape_of(const Part& part, int64_t rank, int64_t hidden) {
 }
 
 /// One of the two ends of a text. The library has both units always, but for tied weights; here is what rows go through.
-struct Unit {
+struct UnitKeys {
   const char* ours;
   int64_t number;
   bool is_used;
 };
-std::vector<Unit> units_of(const ReftOptions& options) {
+std::vector<UnitKeys> units_of(const ReftOptions& options) {
   if (options.tied) return {{"first", 0, true}};
   return {{"first", 0, options.has_first()}, {"last", 1, options.has_last()}};
 }
 
-std::string their_key(int64_t layer, const std::string& adapter, const Unit& unit, const Part& part) {
+std::string their_key(int64_t layer, const std::string& adapter, const UnitKeys& unit, const Part& part) {
   return c10::str("encoder.layer.", layer, ".reft_layer.refts.", adapter, ".units.", unit.number, ".", part.theirs);
 }
 
-std::string our_key(int64_t layer, const std::string& patch, const Unit& unit, const Part& part) {
+std::string our_key(int64_t layer, const std::string& patch, const UnitKeys& unit, const Part& part) {
   return c10::str("encoder.layer.", layer, ".", patch, ".", unit.ours, ".", part.ours);
 }
 
@@ -173,7 +173,7 @@ MethodDelta ReftExchange::read(ForeignAdapter& adapter, ForeignTensors& tensors,
   }
   MethodDelta delta{settings_of(options, layers, base.info.layers), {}, {}};
   for (const int64_t layer : layers) {
-    for (const Unit& unit : units_of(options)) {
+    for (const UnitKeys& unit : units_of(options)) {
       for (const Part& part : parts_of(options)) {
         const std::string name = their_key(layer, adapter.name, unit, part);
         const Tensor tensor = tensors.take(name, shape_of(part, options.rank, hidden));
@@ -203,7 +203,7 @@ ForeignAdapter ReftExchange::write(const MethodDelta& delta, const std::string& 
   for (int64_t layer = 0; layer < base.info.layers; ++layer) {
     if (!settings.layers.has_layer(layer)) continue;
     layers.push_back({layer});
-    for (const Unit& unit : units_of(options)) {
+    for (const UnitKeys& unit : units_of(options)) {
       for (const Part& part : parts_of(options)) {
         Tensor tensor =
             unit.is_used ? delta.tensor(our_key(layer, settings.name, unit, part)) : unused(part, options.rank, hidden);

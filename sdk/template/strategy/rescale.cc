@@ -53,19 +53,19 @@ class Rescale final : public plugtune::Strategy {
 // The same numbers in the files of another library, so that `plugtune export` and `import` know the method. A method that no
 // other library has needs none of this: remove the class, and write PLUGTUNE_STRATEGY at the end.
 //
-// Here a method of peft that is made up, "RESCALE". Its configuration lists modules, its file has a tensor (out) for each.
+// Here a method of peft that is made up, "MADE_UP". Its configuration lists modules, its file has a tensor (out) for each.
 class RescaleExchange final : public plugtune::Exchange {
  public:
   // Every plugin is asked this of every file, so it looks only at what tells methods apart.
   bool reads(const plugtune::ForeignAdapter& adapter) const override {
-    return adapter.format == "peft" && plugtune::text_at(adapter.config, "peft_type") == "RESCALE";
+    return adapter.format == "peft" && plugtune::text_at(adapter.config, "peft_type") == "MADE_UP";
   }
 
   // Their file as our settings and tensors. take() notes what is missing or has another shape; a tensor that nobody takes, or a
   // field that nobody reads, is refused by plugtune: a file is read exactly or not at all.
   plugtune::MethodDelta read(plugtune::ForeignAdapter& adapter, plugtune::ForeignTensors& tensors,
                              const plugtune::ExchangeBase& base) const override {
-    const plugtune::ConfigView config(adapter.config, {"adapter_config.json", "RESCALE", "", {}});
+    const plugtune::ConfigView config(adapter.config, {"adapter_config.json", "MADE_UP", "", {}});
     const std::vector<std::string> modules = config.strings("target_modules", {});
     if (modules.empty()) config.problem("target_modules", "must list the modules that have a factor");
     // These describe and do not compute, or are read by plugtune itself.
@@ -92,7 +92,7 @@ class RescaleExchange final : public plugtune::Exchange {
       modules.push_back(key.substr(0, key.size() - kOurs.size()));
       adapter.tensors.emplace_back(modules.back() + kTheirs, tensor);
     }
-    adapter.config.set("peft_type", {std::string("RESCALE")});
+    adapter.config.set("peft_type", {std::string("MADE_UP")});
     adapter.config.set("target_modules", plugtune::array_of(modules));
     return adapter;
   }

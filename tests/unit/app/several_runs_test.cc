@@ -18,7 +18,7 @@ namespace {
 namespace fs = std::filesystem;
 using nlohmann::json;
 
-const std::string kPlugins = PLUGTUNE_BINARY_DIR "/lib/plugtune";
+const std::string kPluginFolder = PLUGTUNE_BINARY_DIR "/lib/plugtune";
 const std::string kGolden = PLUGTUNE_SOURCE_DIR "/tests/golden/";
 
 class SeveralRunsTest : public ::testing::Test {
@@ -28,7 +28,7 @@ class SeveralRunsTest : public ::testing::Test {
 
   /// stdout, stderr and exit code.
   static std::tuple<std::string, std::string, int> outcome(Arguments arguments) {
-    arguments.insert(arguments.end(), {"--plugin-path", kPlugins});
+    arguments.insert(arguments.end(), {"--plugin-path", kPluginFolder});
     ::testing::internal::CaptureStdout();
     ::testing::internal::CaptureStderr();
     const int code = run(arguments);
@@ -200,8 +200,8 @@ TEST_F(SeveralRunsTest, RunsOfAnotherBaseOrOtherLabelsAreRefused) {
             "predict: --average and --by-line exclude each other: a line has either all runs or its own\n");
   printed({"export", "lora", "--format", "hf", "--output", "merged"});
   import_run("lora_qv/peft", "elsewhere", "bad,so,good", "merged");
-  const SeveralRuns one = open_runs({"lora"}, plugin::SearchPath::of_process({kPlugins}));
-  const SeveralRuns two = open_runs({"elsewhere"}, plugin::SearchPath::of_process({kPlugins}));
+  const SeveralRuns one = open_runs({"lora"}, plugin::SearchPath::of_process({kPluginFolder}));
+  const SeveralRuns two = open_runs({"elsewhere"}, plugin::SearchPath::of_process({kPluginFolder}));
   EXPECT_EQ(refusal({"predict", "lora", "elsewhere"}),
             "elsewhere: was trained on another base than lora: merged with fingerprint " +
                 two.sessions.front().opened.fingerprint.substr(0, 12) + ", not " + kGolden + "tiny with " +

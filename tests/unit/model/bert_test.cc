@@ -12,13 +12,13 @@ using testing::Golden;
 using testing::near_golden;
 using testing::tiny_model;
 
-struct Case {
+struct FullCase {
   const char* name;
   TaskKind task;
   int64_t labels;
 };
 
-class FullGolden : public ::testing::TestWithParam<Case> {};
+class FullGolden : public ::testing::TestWithParam<FullCase> {};
 
 TEST_P(FullGolden, LogitsLossAndEveryGradientEqualTransformers) {
   const Golden golden(GetParam().name);
@@ -39,9 +39,9 @@ TEST_P(FullGolden, LogitsLossAndEveryGradientEqualTransformers) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Tasks, FullGolden,
-                         ::testing::Values(Case{"full_classification", TaskKind::kClassification, 3},
-                                           Case{"full_multilabel", TaskKind::kMultiLabel, 3},
-                                           Case{"full_regression", TaskKind::kRegression, 1}),
+                         ::testing::Values(FullCase{"full_classification", TaskKind::kClassification, 3},
+                                           FullCase{"full_multilabel", TaskKind::kMultiLabel, 3},
+                                           FullCase{"full_regression", TaskKind::kRegression, 1}),
                          [](const auto& info) { return std::string(info.param.name); });
 
 TEST(Bert, DropoutOfTheExperimentReplacesTheConfigurationsInTrainingAlone) {

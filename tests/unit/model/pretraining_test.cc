@@ -20,7 +20,7 @@ using testing::near_golden;
 const Task kLanguage{TaskKind::kText, {}, false};
 
 /// What transformers calls a parameter of ours.
-std::string peer_name(const std::string& name) {
+std::string pretraining_name(const std::string& name) {
   if (name == "cls.predictions.decoder.bias") return "cls.predictions.bias";
   return name.starts_with("cls.") ? name : "bert." + name;
 }
@@ -30,7 +30,7 @@ std::shared_ptr<model::Bert> pretraining_model(const Golden& golden) {
   auto model = testing::tiny_model(TaskKind::kText, /*labels=*/100, "gelu", /*next_sentence=*/true);
   torch::NoGradGuard no_grad;
   for (auto& [name, parameter] : model->own_parameters()) {
-    if (model::is_head_parameter(name)) parameter.copy_(golden.at("start/" + peer_name(name)));
+    if (model::is_head_parameter(name)) parameter.copy_(golden.at("start/" + pretraining_name(name)));
     parameter.set_requires_grad(true);
   }
   return model;
@@ -50,7 +50,7 @@ TEST(Pretraining, LogitsLossesAndEveryGradientEqualTransformers) {
   EXPECT_TRUE(near_golden(golden, "loss", masked + paired));
   (masked + paired).backward();
   for (const auto& [name, parameter] : model->own_parameters())
-    EXPECT_TRUE(near_golden(golden, "grad/" + peer_name(name), parameter.grad()));
+    EXPECT_TRUE(near_golden(golden, "grad/" + pretraining_name(name), parameter.grad()));
   size_t peers = 0;
   for (const auto& [key, tensor] : golden.tensors())
     peers += key.starts_with("grad/") ? 1u : 0u;
@@ -73,7 +73,7 @@ void write_pretraining(const Golden& golden, const std::filesystem::path& direct
   EXPECT_FALSE(opened.new_pooler);
   torch::NoGradGuard no_grad;
   for (auto& [name, parameter] : opened.bert->own_parameters()) {
-    if (model::is_head_parameter(name)) parameter.copy_(golden.at("start/" + peer_name(name)));
+    if (model::is_head_parameter(name)) parameter.copy_(golden.at("start/" + pretraining_name(name)));
   }
   model::write_model(opened, directory);
 }
@@ -103,7 +103,7 @@ TEST(Pretraining, OneHeadAloneIsReadAndTheOtherMade) {
   model::OpenedModel opened = model::open_model((testing::golden_path() / "tiny").string(), false, kLanguage);
   torch::NoGradGuard no_grad;
   for (auto& [name, parameter] : opened.bert->own_parameters()) {
-    if (model::is_head_parameter(name)) parameter.copy_(golden.at("start/" + peer_name(name)));
+    if (model::is_head_parameter(name)) parameter.copy_(golden.at("start/" + pretraining_name(name)));
   }
   model::write_model(opened, folder.path("masked"));
   const auto with = model::open_model(folder.path("masked"), false, kLanguage, /*next_sentence=*/true);
@@ -113,7 +113,7 @@ TEST(Pretraining, OneHeadAloneIsReadAndTheOtherMade) {
   EXPECT_EQ(with.notes[1], folder.path("masked") + " has no next-sentence head: a new one is made and trained");
   for (const auto& [name, parameter] : with.bert->own_parameters()) {
     if (name.starts_with("cls.predictions.")) {
-      EXPECT_TRUE(parameter.equal(golden.at("start/" + peer_name(name)))) << name;
+      EXPECT_TRUE(parameter.equal(golden.at("start/" + pretraining_name(name)))) << name;
     }
     if (name == "cls.seq_relationship.weight") {
       EXPECT_NEAR(parameter.std().item<double>(), 0.02, 0.01);

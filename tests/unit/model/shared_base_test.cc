@@ -11,7 +11,7 @@ namespace {
 using testing::Golden;
 
 /// A strategy and what of the base it trains beside its patches and the classifier.
-struct Method {
+struct Tuning {
   std::string plugin;
   std::vector<std::pair<std::string, std::string>> settings;
   bool trains_pooler = false;
@@ -39,9 +39,9 @@ SourceRun member(const std::string& name) {
 /// Runs made as open_runs() makes them, with random values instead of files.
 class Runs {
  public:
-  explicit Runs(const std::vector<Method>& methods) : model_(testing::tiny_model()), base_(model_) {
+  explicit Runs(const std::vector<Tuning>& methods) : model_(testing::tiny_model()), base_(model_) {
     torch::manual_seed(7);
-    for (const Method& method : methods)
+    for (const Tuning& method : methods)
       add(method);
   }
   SharedBase& base() { return base_; }
@@ -54,7 +54,7 @@ class Runs {
   }
 
  private:
-  void add(const Method& method) {
+  void add(const Tuning& method) {
     base_.begin_run();
     plugin::SearchPath search;
     search.plugin_path = {PLUGTUNE_BINARY_DIR "/lib/plugtune"};
@@ -88,7 +88,7 @@ class Runs {
   std::vector<train::Methods> methods_;
 };
 
-const std::vector<Method> kEvery = {
+const std::vector<Tuning> kEvery = {
     {"lora", {}},
     {"adapter", {{"config", "pfeiffer"}}, /*trains_pooler=*/true},
     {"head", {}},
@@ -172,7 +172,7 @@ TEST(SharedBase, ABatchOfOneRunGivesTheLogitsOfThatRun) {
 }
 
 TEST(SharedBase, SwitchingBackRestoresTheExactBits) {
-  std::vector<Method> methods = kEvery;
+  std::vector<Tuning> methods = kEvery;
   methods.push_back({"full", {}});
   methods.push_back({"bitfit", {}});
   Runs runs(methods);
@@ -204,7 +204,7 @@ TEST(SharedBase, RunsThatTrainTheBaseKeepOutOfMixedBatches) {
 }
 
 TEST(SharedBase, EveryRunComputesInBf16AfterConversion) {
-  std::vector<Method> methods = kEvery;
+  std::vector<Tuning> methods = kEvery;
   methods.push_back({"full", {}});
   Runs runs(methods);
   const Input input = mixed_batch(6);

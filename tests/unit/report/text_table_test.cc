@@ -8,7 +8,7 @@
 namespace plugtune::report {
 namespace {
 
-TextTable sample() {
+TextTable sample_table() {
   TextTable table({{"run"}, {"accuracy", true}});
   table.add({"첫번째", "0.5"});
   table.add({"a|b, \"c\"", "12.25"});
@@ -16,15 +16,16 @@ TextTable sample() {
 }
 
 TEST(TextTable, ColumnsLineUpAlsoUnderHangul) {
-  EXPECT_EQ(sample().terminal(),
+  EXPECT_EQ(sample_table().terminal(),
             "run       accuracy\n"
             "첫번째         0.5\n"
             "a|b, \"c\"     12.25\n");
 }
 
 TEST(TextTable, MarkdownAndCsvEscapeWhatTheyMust) {
-  EXPECT_EQ(sample().markdown(), "| run | accuracy |\n| --- | ---: |\n| 첫번째 | 0.5 |\n| a\\|b, \"c\" | 12.25 |\n");
-  EXPECT_EQ(sample().csv(), "run,accuracy\n첫번째,0.5\n\"a|b, \"\"c\"\"\",12.25\n");
+  EXPECT_EQ(sample_table().markdown(),
+            "| run | accuracy |\n| --- | ---: |\n| 첫번째 | 0.5 |\n| a\\|b, \"c\" | 12.25 |\n");
+  EXPECT_EQ(sample_table().csv(), "run,accuracy\n첫번째,0.5\n\"a|b, \"\"c\"\"\",12.25\n");
 }
 
 TEST(TextTable, WidthCountsColumnsNotBytes) {

@@ -23,7 +23,7 @@ namespace {
 using Json = nlohmann::json;
 using Words = std::vector<std::string>;
 
-const std::filesystem::path kGolden = std::filesystem::path(PLUGTUNE_SOURCE_DIR) / "tests" / "golden";
+const std::filesystem::path kGoldenFolder = std::filesystem::path(PLUGTUNE_SOURCE_DIR) / "tests" / "golden";
 
 NormalizerOptions cased() { return {.strip_accents = false, .lowercase = false}; }
 
@@ -34,7 +34,7 @@ WordCounts count(const std::vector<std::string>& texts, const NormalizerOptions&
 
 /// Texts of the tokenizer's goldens, as the generator takes them.
 std::vector<std::string> tricky_texts() {
-  const Json cases = Json::parse(read_text_file(kGolden / "tokenizer" / "texts.json"))["cases"];
+  const Json cases = Json::parse(read_text_file(kGoldenFolder / "tokenizer" / "texts.json"))["cases"];
   std::vector<std::string> texts;
   std::set<std::string> known;
   for (const Json& one : cases) {
@@ -55,7 +55,7 @@ Words words_of(WordSplitter& splitter, std::string_view text) {
 }
 
 TEST(WordPieceTrainer, GivesTheReferencesVocabulary) {
-  const Json about = Json::parse(read_text_file(kGolden / "wordpiece_trainer" / "case.json"));
+  const Json about = Json::parse(read_text_file(kGoldenFolder / "wordpiece_trainer" / "case.json"));
   ASSERT_EQ(about["cases"].size(), 3u);
   for (const auto& [name, settings] : about["cases"].items()) {
     const bool lower = settings["lower_case"];
@@ -68,7 +68,7 @@ TEST(WordPieceTrainer, GivesTheReferencesVocabulary) {
     std::string lines;
     for (const std::string& token : trained.tokens)
       lines += token + "\n";
-    EXPECT_EQ(lines, read_text_file(kGolden / "wordpiece_trainer" / (name + ".txt"))) << name;
+    EXPECT_EQ(lines, read_text_file(kGoldenFolder / "wordpiece_trainer" / (name + ".txt"))) << name;
   }
 }
 
