@@ -64,7 +64,9 @@ RunPaths finished_run(const fs::path& run) {
     case RunState::kForeign:
       break;
   }
-  throw Error(fmt::format("{}: is no run directory (no experiment.toml)", name));
+  const bool is_model = fs::exists(run / "config.json", error);
+  throw Error(fmt::format("{}: is {}no run directory (no experiment.toml){}", name, is_model ? "a model and " : "",
+                          is_model ? fmt::format("; make a run of it: plugtune import {} --output RUN", name) : ""));
 }
 
 RunDirectory::RunDirectory(const fs::path& run, const ConfigNode& resolved, bool resume) : paths_(run) {

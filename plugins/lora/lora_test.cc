@@ -35,9 +35,7 @@ class LoraGolden : public ::testing::TestWithParam<const char*> {
 
 TEST_P(LoraGolden, LogitsLossAndEveryGradientEqualPeft) { testing::expect_golden_pass(golden, *model); }
 
-TEST_P(LoraGolden, FoldedModelGivesTheLogitsOfPeftsMergedOne) {
-  testing::expect_folded_equals_patched(golden, *model);
-}
+TEST_P(LoraGolden, FoldedModelGivesTheLogitsOfPeftsMergedOne) { testing::expect_folded_equals_patched(golden, *model); }
 
 TEST_P(LoraGolden, PackedBatchEqualsEachSequenceAlone) { testing::expect_packed_equals_alone(*model); }
 
@@ -48,7 +46,7 @@ TEST(Lora, StartsAsTheIdentity) {
   const Golden golden("lora_qv");
   const Tensor bare = tiny_model()->forward(golden.input("a"));
   const nlohmann::json everything = {{"targets", {"all-linear", "pooler", "word_embeddings"}}};
-  EXPECT_TRUE(testing::near(tuned(everything)->forward(golden.input("a")), bare, 0, 1e-7));
+  EXPECT_TRUE(testing::near(tuned(everything)->forward(golden.input("a")), bare, 0, 1e-6));
 }
 
 TEST(Lora, DropoutIsOfTheUpdateAndOnlyInTraining) {

@@ -22,7 +22,15 @@ bool glob_matches(const char* glob, const char* text) {
   return *text != '\0' && ((*glob == '?' && *text != '.') || *glob == *text) && glob_matches(glob + 1, text + 1);
 }
 
+// Those of the layers; the pooler and the classifier are chosen by their own roles.
+bool is_encoder_linear(Role role) {
+  constexpr Role kAll[] = {Role::kQuery,           Role::kKey,   Role::kValue,
+                           Role::kAttentionOutput, Role::kFfnUp, Role::kFfnDown};
+  return std::ranges::find(kAll, role) != std::end(kAll);
+}
+
 bool target_matches(const std::string& target, const SiteInfo& site) {
+  if (target == "all-linear") return is_encoder_linear(site.role);
   if (is_regex(target)) return std::regex_match(site.path, std::regex(target.substr(1, target.size() - 2)));
   if (is_glob(target)) return glob_matches(target.c_str(), site.path.c_str());
   return site.role != Role::kNone && target == role_name(site.role);

@@ -28,7 +28,7 @@ class FaultyData : public plugtune::Dataset {
     if (index != 17) return example;
     if (fault_ == "value") example.value = 1e300;
     if (fault_ == "label") example.label = 2;
-    if (fault_ == "encoding") example.text_a = "caf\xe9";
+    if (fault_ == "encoding") example.text_a = std::string("caf\xe9");
     if (fault_ == "pairs") example.text_b = "second";
     if (fault_ == "throws-reading") throw std::out_of_range("vector::at");
     if (fault_ == "order") example.text_a += std::to_string(reinterpret_cast<size_t>(this));

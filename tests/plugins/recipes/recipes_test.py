@@ -149,6 +149,15 @@ class Recipes(PlugtuneTest):
         self.assertEqual(report["data"]["train_examples"], 8, told)  # 12, of which one lacks a text and three are for validation
         self.assertIn("pearson", report["test"]["metrics"])
 
+    def test_odd_rows_are_told_with_file_and_line(self):
+        shutil.copytree(HERE / "sample", self.folder / "pairs")
+        with open(self.folder / "pairs/train.tsv", "a") as file:
+            file.write("She plays the violin.\tShe plays football.\t0.9\n")
+        (self.folder / "alike.toml").write_text(REGRESSION.replace("validation = 0.25\n", ""))
+        told = self.succeed("train", "alike.toml", *PATH)
+        self.assertIn("train: 1 row without text, kept out of training\n", told)
+        self.assertIn("train: 1 row with a pair of texts that stood earlier with another score, first pairs/train.tsv:5 and pairs/train.tsv:14\n", told)
+
     def test_the_data_set_names_files_and_lines(self):
         shutil.copytree(HERE / "sample", self.folder / "pairs")
         file = self.folder / "pairs/train.tsv"

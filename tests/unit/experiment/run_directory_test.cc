@@ -98,6 +98,10 @@ TEST_F(Runs, OnlyAFinishedRunIsFinished) {
   EXPECT_EQ(finished(), "");
   write("runs/b/notes.txt", "");
   EXPECT_EQ(error_of([] { finished_run("runs/b"); }), "runs/b: is no run directory (no experiment.toml)");
+  write("runs/b/config.json", "{}");
+  EXPECT_EQ(error_of([] { finished_run("runs/b"); }),
+            "runs/b: is a model and no run directory (no experiment.toml); make a run of it: plugtune import runs/b "
+            "--output RUN");
 }
 
 TEST_F(Runs, TheLogOfAResumedRunIsCutBackToItsCheckpoint) {

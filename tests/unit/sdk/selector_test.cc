@@ -36,6 +36,8 @@ TEST(Selector, TargetsAreRolesPathsAndExpressions) {
   EXPECT_EQ(selected({"encoder.layer.*.output.dense"}), Paths({layer0 + "output.dense", layer1 + "output.dense"}));
   EXPECT_EQ(selected({"encoder.layer.?.output.dense", "classifier"}),
             Paths({layer0 + "output.dense", layer1 + "output.dense", "classifier"}));
+  EXPECT_EQ(selected({"all-linear"}), Paths({layer0 + "attention.self.query", layer0 + "output.dense",
+                                             layer1 + "attention.self.query", layer1 + "output.dense"}));
   EXPECT_EQ(selected({"*.dense"}), Paths{"pooler.dense"});  // '*' stops at a dot
   EXPECT_EQ(selected({R"(/.*\.1\..*/)"}), Paths({layer1 + "attention.self.query", layer1 + "output.dense"}));
   EXPECT_EQ(selected({R"(/\.1\./)"}), Paths{});  // the whole path
