@@ -26,7 +26,7 @@ std::string load_error(const std::string& text) {
   return unresolved + demangled(reason.substr(at + unresolved.size()));
 }
 
-// dlopen is declared not to throw, so what a plugin's global variable throws ends the process. This says whose it was.
+// What a plugin's global variable throws ends the process, since half a library is loaded then. This says whose it was.
 const char* loading = "";
 [[noreturn]] void end_of_loading() {
   std::fprintf(stderr, "%s: does not load: a constructor of its global variables failed: %s\n", loading,
@@ -42,19 +42,30 @@ struct TerminateHandler {
   std::terminate_handler before;
 };
 
+/// Loads it, or says why not.
+std::string load_into(boost::dll::shared_library& library, const std::string& path) {
+  using boost::dll::load_mode::rtld_local;
+  using boost::dll::load_mode::rtld_now;
+  try {
+    library.load(path, rtld_now | rtld_local);
+    return "";
+  } catch (const boost::system::system_error& error) {
+    return load_error(error.what());
+  } catch (...) {
+    end_of_loading();  // dlopen is declared not to throw: inlined here, it goes to the handler by itself
+  }
+}
+
 }  // namespace
 
 const boost::dll::shared_library& open_library(const std::string& path) {
-  using boost::dll::load_mode::rtld_local;
-  using boost::dll::load_mode::rtld_now;
   const TerminateHandler handler(path);
   // Kept to the end and beyond: graphs, exceptions and vtables of plugins outlive any scope. A list, so that references hold.
   static auto& open = *new std::list<boost::dll::shared_library>();
-  try {
-    return open.emplace_back(path, rtld_now | rtld_local);
-  } catch (const boost::system::system_error& error) {
-    throw Error(path + ": does not load: " + load_error(error.what()));
-  }
+  boost::dll::shared_library library;
+  if (const std::string problem = load_into(library, path); !problem.empty())
+    throw Error(path + ": does not load: " + problem);
+  return open.emplace_back(std::move(library));
 }
 
 }  // namespace plugtune::plugin

@@ -188,7 +188,7 @@ class Sweep(PlugtuneTest):
         self.assertEqual(result.returncode, 2)
         problems = result.stderr.strip().split("\n")
         self.assertEqual(problems[:2], [
-            "data.train_limit: must be between 1 and 2,155 (all examples), got 5,000 (s.toml:5)",
+            "data.train_limit: must be between 1 and 2,155 (the examples in ratings_train.txt), got 5,000 (s.toml:5)",
             "eval.metric: a classification task has no metric 'acuracy'; did you mean 'accuracy'? metrics: loss, accuracy, precision, "
             "recall, f1, macro_f1 (s.toml:22)"])
         self.assertTrue(problems[2].startswith("method 'x': strategy.rnak: unknown key; did you mean 'rank'? keys of strategy 'lora': "))

@@ -66,7 +66,7 @@ done
 say "taking the template's method to another library's files and back"
 "$prefix/bin/plugtune" train experiment.toml --quiet --set strategy.plugin=my-scale --set run.name=scale
 "$prefix/bin/plugtune" export runs/scale --format peft --output scale-peft
-grep -q '"peft_type": "MY_SCALE"' scale-peft/adapter_config.json
+grep -q '"peft_type": "MADE_UP"' scale-peft/adapter_config.json
 "$prefix/bin/plugtune" import scale-peft --labels negative,positive --output runs/scale-again
 printf 'good\nbad film\n' > texts
 "$prefix/bin/plugtune" predict runs/scale --format jsonl < texts > answers

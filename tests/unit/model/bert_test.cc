@@ -34,7 +34,9 @@ TEST_P(FullGolden, LogitsLossAndEveryGradientEqualTransformers) {
   loss.backward();
   for (const auto& [name, parameter] : model->own_parameters()) {
     const std::string key = "grad/" + (name.starts_with("classifier.") ? name : "bert." + name);
-    EXPECT_TRUE(near_golden(golden, key, parameter.grad()));
+    // Softmax takes a key's bias out again: its gradient is rounding alone, and differs from processor to processor.
+    const double times = key.ends_with("self.key.bias") ? 4 : 1;
+    EXPECT_TRUE(testing::near(parameter.grad(), golden.at(key), times * golden.rounding(key))) << key;
   }
 }
 
