@@ -171,12 +171,14 @@ void Trainer::train_step() {
   const double max_norm = job_.settings.max_grad_norm;
   const double scale = max_norm > 0 ? std::min(1.0, max_norm / (norm + 1e-6)) : 1.0;
   optimizer_.step(learning_rate_factor(progress_.step), scale);
+  bool is_observed = false;
   for (const auto& strategy : job_.methods.all()) {
     if (strategy.observer == nullptr) continue;
     RECORD_USER_SCOPE(strategy.name() + ".on_step_end");
     strategy.plugin.call("on_step_end()", [&] { strategy.observer->on_step_end(progress_.step); });
-    optimizer_.take_changes();
+    is_observed = true;
   }
+  if (is_observed) optimizer_.take_changes();
   optimizer_.zero_grad();
 
   ++progress_.step;

@@ -65,14 +65,14 @@ class MixturePatch final : public LinearPatch {
     const Tensor u = torch::stack(updates, 1);                      // (N, M, out)
     const Tensor p = attention(x, u);                               // (N, M)
     const Tensor mixed = torch::bmm(p.unsqueeze(1), u).squeeze(1);  // (N, out)
-    if (!is_training()) attention_sum_ = attention_sum_ + p.detach().sum(0, false, torch::kFloat64).cpu();
+    if (!is_training()) attention_sum_ = attention_sum_.to(p.device()) + p.detach().sum(0, false, torch::kFloat64);
     return torch::addcmul(y, mixed, scale_);
   }
 
   const std::string& path() const { return site_.info().path; }
   /// A row of the report: the members' shares of the attention in evaluation since the last call.  (all columns) float64
   Tensor take_row(int64_t all_columns) {
-    const Tensor sum = std::exchange(attention_sum_, torch::zeros_like(attention_sum_));
+    const Tensor sum = std::exchange(attention_sum_, torch::zeros_like(attention_sum_)).cpu();
     // Of each token p is 1 in all, so the sum of all is the number of tokens.
     return torch::zeros({all_columns}, torch::kFloat64).index_add(0, columns_, sum / sum.sum().clamp_min(1));
   }
