@@ -40,10 +40,6 @@ McNemar mcnemar_of(int64_t seed, const report::Answers& first, const report::Ans
   return test;
 }
 
-std::string interval_text(const Interval& interval) {
-  return fmt::format("{:+.4f} to {:+.4f}", interval.low, interval.high);
-}
-
 /// "over 800 test examples +0.0010 to +0.0030, over 3 seeds -0.0010 to +0.0050"
 std::string evidence_text(const Comparison& pair) {
   std::vector<std::string> parts;
@@ -82,6 +78,10 @@ bool is_distinguishable(const Comparison& pair) {
 }
 
 }  // namespace
+
+std::string interval_text(const Interval& interval) {
+  return fmt::format("{:+.4f} to {:+.4f}", interval.low, interval.high);
+}
 
 Comparison compare_methods(const std::string& first, const std::vector<SeededRun>& first_runs,
                            const std::string& second, const std::vector<SeededRun>& second_runs,

@@ -37,6 +37,9 @@ struct Comparison {
   std::string sentence;  ///< what can be said and what not
 };
 
+/// "-0.0010 to +0.0050", of an interval that is known.
+std::string interval_text(const Interval& interval);
+
 /// @param seed  of the bootstrap
 Comparison compare_methods(const std::string& first, const std::vector<SeededRun>& first_runs,
                            const std::string& second, const std::vector<SeededRun>& second_runs,

@@ -61,9 +61,7 @@ TextTable size_table(const Study& study, const SizeResults& size) {
 
 std::string p_text(double p) { return std::isfinite(p) ? fmt::format("{:.2g}", p) : "-"; }
 
-std::string interval_cell(const Interval& interval) {
-  return interval.is_known() ? fmt::format("{:+.4f} to {:+.4f}", interval.low, interval.high) : "-";
-}
+std::string interval_cell(const Interval& interval) { return interval.is_known() ? interval_text(interval) : "-"; }
 
 TextTable comparison_table(const SizeResults& size) {
   TextTable table({{"first", false},
@@ -156,10 +154,9 @@ std::string results_markdown(const Study& study, const Results& results) {
 }
 
 std::string results_tables_html(const Study& study, const Results& results) {
-  return page(
-      study, results, report::html_table,
-      [](const std::string& text) { return fmt::format("<h2>{}</h2>\n", report::escaped(text)); },
-      [](const std::string& text) { return fmt::format("<p>{}</p>\n", report::escaped(text)); });
+  return page(study, results, report::html_table,
+              [](const std::string& text) { return fmt::format("<h2>{}</h2>\n", report::escaped(text)); },
+              [](const std::string& text) { return fmt::format("<p>{}</p>\n", report::escaped(text)); });
 }
 
 std::string results_csv(const Study& study, const Results& results) {
