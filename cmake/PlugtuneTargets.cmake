@@ -21,7 +21,7 @@ function(plugtune_use_pch target)
   if(PLUGTUNE_PCH)
     target_precompile_headers(${target} REUSE_FROM plugtune_pch)
   endif()
-  # Every file that sees torch's headers makes their templates anew, also out of the precompiled one: more than half of its time.
+  # Every file that sees torch's headers makes their templates anew, also out of the precompiled one (docs/decisions/016).
   get_target_property(sources ${target} SOURCES)
   list(LENGTH sources count)
   if(PLUGTUNE_UNITY GREATER 1 AND count GREATER 1)

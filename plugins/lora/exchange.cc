@@ -4,6 +4,7 @@
 #include "delta.h"
 
 namespace plugtune::lora {
+
 ConfigView view_of(const ConfigNode& settings) {
   return ConfigView(settings, {.subject = "strategy", .owner = "strategy 'lora'", .file = "", .open_run = {}});
 }
