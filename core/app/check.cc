@@ -144,12 +144,15 @@ int check(const CommandLine& line, int result_descriptor) {
   std::function<void(const CheckResult&)> on_result;
   if (!line.has("json")) {
     std::cout << file << "\n";
-    on_result = [](const CheckResult& result) { std::cout << result_line(result) << std::flush; };
+    on_result = [](const CheckResult& result) {
+      if (result.needs.empty()) std::cout << result_line(result) << std::flush;
+    };
   }
   const auto run = line.has("in-process") ? plugin::run_checks_in_process : plugin::run_checks;
   const std::vector<CheckResult> results = run(file, options, on_result);
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-  std::cout << (line.has("json") ? results_json(file, options.seed, results) : summary_line(results, seconds));
+  std::cout << (line.has("json") ? results_json(file, options.seed, results)
+                                 : skipped_lines(results) + summary_line(results, seconds));
   const bool is_sound = std::ranges::none_of(results, [](const CheckResult& result) {
     return result.status == CheckStatus::kFail || result.status == CheckStatus::kCrash;
   });

@@ -87,6 +87,23 @@ std::string result_line(const CheckResult& result) {
   return line + "\n";
 }
 
+std::string skipped_lines(const std::vector<CheckResult>& results) {
+  std::vector<std::pair<std::string, std::vector<std::string>>> skipped;  // test that did not pass, those that need it
+  for (const CheckResult& result : results) {
+    if (result.needs.empty()) continue;
+    auto found = std::ranges::find(skipped, result.needs, &std::pair<std::string, std::vector<std::string>>::first);
+    if (found == skipped.end()) found = skipped.insert(skipped.end(), {result.needs, {}});
+    found->second.push_back(result.test);
+  }
+  std::string out;
+  for (const auto& [needed, tests] : skipped) {
+    const bool is_one = tests.size() == 1;
+    const std::string who = is_one ? tests.front() : fmt::format("{} tests", tests.size());
+    out += result_line({who, CheckStatus::kSkip, fmt::format("{} '{}'", is_one ? "needs" : "need", needed)});
+  }
+  return out;
+}
+
 std::string summary_line(const std::vector<CheckResult>& results, double seconds) {
   std::vector<std::string> parts;
   const std::pair<CheckStatus, const char*> kWords[] = {{CheckStatus::kPass, "passed"},

@@ -11,6 +11,9 @@ namespace plugtune::app {
 /// "  pass   forward             128 trainable numbers in 4 tensors\n"; of a test that found something, with where to read on.
 std::string result_line(const plugin::CheckResult& result);
 
+/// The tests that were not run because another did not pass: "  skip   16 tests            need 'stamp'\n" for each of those.
+std::string skipped_lines(const std::vector<plugin::CheckResult>& results);
+
 /// "21 passed, 1 failed in 5.5 s". Notes are not counted.
 std::string summary_line(const std::vector<plugin::CheckResult>& results, double seconds);
 

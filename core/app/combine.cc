@@ -98,13 +98,14 @@ int combine_command(const Arguments& arguments) {
       .value("rank", "N", "of methods that choose a rank; without it, the largest of the runs'")
       .value("seed", "N", "of methods that prune at random; without it, 0")
       .value("head", "RUN", "the run whose head is kept; without it, the average of all")
+      .value("model", "BASE", "the base model, where it lies elsewhere than when the runs were trained")
       .plugin_path();
   if (!line.parse(arguments)) return kDone;
   if (!line.has("output")) throw Error("combine: --output RUN is required: the run directory to make");
   const std::filesystem::path run = line.text("output");
   check_new_run("combine", run);
   CombineRequest request{line.texts("RUN"), options_of(line), line.has("head") ? line.text("head") : kAverageHead,
-                         run.filename().string()};
+                         run.filename().string(), line.text("model")};
   CombinedRun combined = combine_runs(request, line.search_path());
   write_finished_run(combined.session, run);
   for (const std::string& note : combined.notes)

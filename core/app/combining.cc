@@ -159,7 +159,9 @@ ConfigNode data_of(const std::vector<Member>& members, const Member& head) {
 ConfigNode tables_of(const CombineRequest& request, const Member& head, const ConfigNode& data) {
   ConfigNode tables{ConfigNode::Table{}};
   tables.set("run", {ConfigNode::Table{{"name", {request.name}}, {"seed", {head.info.seed}}}});
-  tables.set("model", table_of(head.experiment, "model"));
+  ConfigNode model = table_of(head.experiment, "model");
+  if (!request.model.empty()) model.set("path", {request.model});
+  tables.set("model", std::move(model));
   tables.set("data", data);
   if (head.info.task == TaskKind::kText) {
     tables.set("task", table_of(head.experiment, "task"));
@@ -223,12 +225,7 @@ CombinedRun combine_runs(const CombineRequest& request, const plugin::SearchPath
   session.task.pairs = head.info.pairs;
   const ConfigNode data = data_of(members, head);
   session.experiment = experiment::experiment_of(tables_of(request, head, data), "combine");
-  open_base(session);
-  if (session.opened.fingerprint != head.info.base_fingerprint) {
-    throw Error(
-        fmt::format("combine: {} was trained on another base: {} has fingerprint {:.12}, the delta names {:.12}",
-                    head.path, head.info.base_path, session.opened.fingerprint, head.info.base_fingerprint));
-  }
+  open_base_of(session, head.path, head.info);
   const std::string& plugin_of_file = head.experiment.strategies.front().plugin;
   const std::string name = plugin_of_file.empty() ? head.strategy() : plugin_of_file;
   const auto plugin = plugin::load(plugin::Kind::kStrategy, name, search);

@@ -17,6 +17,7 @@ struct CombineRequest {
   CombineOptions options;  ///< `method` may be "", weights empty (each 1 / number of runs); names are the runs
   std::string head;        ///< kAverageHead, or the run whose head is kept
   std::string name;        ///< of the run to make
+  std::string model{};     ///< where the base lies now; "": where the run whose head is kept found it
 };
 
 /// A session with the combined values in it: as if it had been trained here.

@@ -1,5 +1,5 @@
 #pragma once
-// data_choice.h - data on a command line: --data PLUGIN:PATH, and --set data.KEY=VALUE of a command that reads runs.
+// data_choice.h - what a command line says instead of a run: --data PLUGIN:PATH, --set data.KEY=VALUE, --model BASE.
 
 #include <string>
 #include <vector>
@@ -12,6 +12,12 @@ namespace plugtune::app {
 struct DataChoice {
   std::string data{};                   ///< "plugin:path"; "": the run's own
   std::vector<std::string> settings{};  ///< each "data.KEY=VALUE"
+};
+
+/// What a command says instead of a finished run.
+struct RunChoice {
+  std::string model{};  ///< where the base lies now; "": where the run found it
+  DataChoice data{};
 };
 
 /// [data] of a --data option, "plugin:path". Throws Error when it is not of this form.

@@ -106,14 +106,15 @@ int eval_command(const Arguments& arguments) {
       .choice("split", {"test", "validation", "train"}, "which examples")
       .value("data", "PLUGIN:PATH", "another data set than the run's")
       .values("set", "data.KEY=VALUE", "instead of what the run says of the data")
+      .value("model", "BASE", "the base model, where it lies elsewhere than when the run was trained")
       .flag("average", "of several runs, the mean of their probabilities too")
       .choice("precision", {"fp32", "bf16"}, "bf16: faster on processors with AMX or AVX512-BF16, logits to two digits")
       .flag("json", "print the metrics as JSON; of several runs, an array")
       .plugin_path();
   if (!line.parse(arguments)) return kDone;
 
-  SeveralRuns runs =
-      open_runs(line.texts("run"), line.search_path(), line.text("precision"), {line.text("data"), line.texts("set")});
+  SeveralRuns runs = open_runs(line.texts("run"), line.search_path(), line.text("precision"),
+                               {line.text("model"), {line.text("data"), line.texts("set")}});
   if (line.has("average") && runs.task().kind == TaskKind::kText)
     throw Error("eval: --average is of labels; masked-lm runs have metrics of their own only");
   Session& first = runs.sessions.front();

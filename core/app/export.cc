@@ -35,6 +35,7 @@ int export_command(const Arguments& arguments) {
   line.positional("run")
       .choice("format", {"peft", "adapterhub", "hf"}, "whose files")
       .value("output", "DIR", "the directory to write")
+      .value("model", "BASE", "the base model, where it lies elsewhere than when the run was trained")
       .value("name", "NAME", "adapterhub: the adapter's name; without it, the run's")
       .value("base-name", "NAME", "what the files call the base model; without it, the run's model.path")
       .choice("files", {"bin", "safetensors"}, "adapterhub: which container; bin is what the library looks for first")
@@ -44,7 +45,7 @@ int export_command(const Arguments& arguments) {
   const std::filesystem::path output = line.text("output");
   check_output("export", output);
   const std::string format = line.text("format");
-  Session session = open_run(line.texts("run").front(), line.search_path());
+  Session session = open_run(line.texts("run").front(), line.search_path(), line.text("model"));
   if (format == "hf") {
     write_merged(session, output);
     return kDone;

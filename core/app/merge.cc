@@ -14,6 +14,7 @@ int merge_command(const Arguments& arguments) {
        "plugtune merge runs/quickstart --reversible --output models/quickstart"});
   line.positional("run")
       .value("output", "DIR", "the directory to write")
+      .value("model", "BASE", "the base model, where it lies elsewhere than when the run was trained")
       .choice("precision", {"fp32", "fp16", "bf16"},
               "of the written weights; half of the size, and computed in fp32 all the same")
       .flag("reversible", "keep what `plugtune unmerge` needs: every tensor of the base that the merge changes")
@@ -24,7 +25,7 @@ int merge_command(const Arguments& arguments) {
     throw Error("merge: --reversible keeps exact weights; leave --precision out");
   const std::filesystem::path output = line.text("output");
   check_output("merge", output);
-  Session session = open_run(line.texts("run").front(), line.search_path());
+  Session session = open_run(line.texts("run").front(), line.search_path(), line.text("model"));
   write_merged(session, output, line.has("reversible"), line.text("precision"));
   return kDone;
 }

@@ -276,6 +276,7 @@ int predict_command(const Arguments& arguments) {
   line.positional("run", /*many=*/true)
       .value("input", "FILE", "read from a file; without it, or as -, from standard input")
       .choice("format", {"text", "jsonl"}, "how answers are printed")
+      .value("model", "BASE", "the base model, where it lies elsewhere than when the run was trained")
       .flag("average", "one answer: the mean of the runs' probabilities, of a regression of their values")
       .flag("by-line", "each line starts with the run that answers it, named as here, and a tab")
       .choice("precision", {"fp32", "bf16"}, "bf16: faster on processors with AMX or AVX512-BF16, logits to two digits")
@@ -289,7 +290,7 @@ int predict_command(const Arguments& arguments) {
   std::ifstream file;
   Prediction prediction;
   prediction.input = open_input(line.text("input"), file);
-  prediction.runs = open_runs(line.texts("run"), line.search_path(), line.text("precision"));
+  prediction.runs = open_runs(line.texts("run"), line.search_path(), line.text("precision"), {line.text("model")});
   prediction.mode = line.has("average") ? Mode::kAverage : line.has("by-line") ? Mode::kByLine : Mode::kEach;
   prediction.as_json = line.text("format") == "jsonl";
   try {

@@ -13,6 +13,7 @@
 #include "experiment/run_directory.h"
 #include "experiment/settle.h"
 #include "experiment/toml.h"
+#include "formats/model_directory.h"
 #include "formats/safetensors.h"
 #include "plugtune/error.h"
 #include "train/delta.h"
@@ -230,12 +231,13 @@ Session open_experiment(Experiment experiment, const plugin::SearchPath& search)
   return session;
 }
 
-DeltaInfo read_run(Session& session, const std::string& run, const DataChoice& data) {
+DeltaInfo read_run(Session& session, const std::string& run, const RunChoice& choice) {
   const experiment::RunPaths paths = experiment::finished_run(run);
   const std::string file = paths.experiment().string();
   ConfigNode tables = experiment::read_toml(file);
-  choose_data(tables, file, data);
+  choose_data(tables, file, choice.data);
   session.experiment = experiment::experiment_of(std::move(tables), file);
+  if (!choice.model.empty()) session.experiment.model.path = choice.model;
   session.experiment.throw_if_problems();
   start_threads(session.experiment);
   DeltaInfo info = experiment::read_delta_info(paths.delta_info());
@@ -247,6 +249,11 @@ DeltaInfo read_run(Session& session, const std::string& run, const DataChoice& d
 }
 
 void open_base_of(Session& session, const std::string& run, const DeltaInfo& info) {
+  const std::string& base = session.experiment.model.path;
+  if (const auto found = formats::find_directory(base); found.directory.empty()) {
+    throw Error(fmt::format("{}: its base model '{}' was not found; name it with --model BASE. Looked in{}", run, base,
+                            found.looked));
+  }
   open_base(session);
   if (session.opened.fingerprint != info.base_fingerprint) {
     throw Error(fmt::format(
@@ -273,10 +280,10 @@ void load_values(Session& session, const std::string& run) {
   session.model().eval();
 }
 
-Session open_run(const std::string& run, const plugin::SearchPath& search) {
+Session open_run(const std::string& run, const plugin::SearchPath& search, const std::string& model) {
   Session session;
   session.search = search;
-  const DeltaInfo info = read_run(session, run);
+  const DeltaInfo info = read_run(session, run, {model});
   open_base_of(session, run, info);
   attach_strategies(session, info);
   load_values(session, run);

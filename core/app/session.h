@@ -52,8 +52,9 @@ struct Session {
 Session open_experiment(experiment::Experiment experiment, const plugin::SearchPath& search);
 
 /// Opens model, tokenizer and strategies of a finished run and loads its delta; the data set stays closed.
+/// @param model  where its base lies now; "": where the run found it
 /// Throws Error when the base is not the one that the run was trained on.
-Session open_run(const std::string& run, const plugin::SearchPath& search);
+Session open_run(const std::string& run, const plugin::SearchPath& search, const std::string& model = "");
 
 /// The stages of opening, for a command that fills a session in itself (experiment and task are set):
 /// model and tokenizer, torch seeded by run.seed;
@@ -65,8 +66,7 @@ void open_tokenizer(Session& session);
 void attach_strategies(Session& session, const experiment::OpenRun& open_source, const TakeRun& take = {});
 
 /// The stages of open_run(), for several runs on one model: experiment and task, nothing opened yet;
-/// @param data  what its [data] is to say instead
-experiment::DeltaInfo read_run(Session& session, const std::string& run, const DataChoice& data = {});
+experiment::DeltaInfo read_run(Session& session, const std::string& run, const RunChoice& choice = {});
 /// model and tokenizer, which must be those that the run was trained on;
 void open_base_of(Session& session, const std::string& run, const experiment::DeltaInfo& info);
 /// the run's strategies on the model that the session has;

@@ -56,11 +56,11 @@ void draw_pooler(model::SharedBase& base, Session& session) {
   session.model().reset_pooler();
 }
 
-void add_run(SeveralRuns& runs, const std::string& run, const plugin::SearchPath& search, const DataChoice& data) {
+void add_run(SeveralRuns& runs, const std::string& run, const plugin::SearchPath& search, const RunChoice& choice) {
   if (std::ranges::find(runs.names, run) != runs.names.end()) throw Error(fmt::format("{}: is named twice", run));
   Session session;
   session.search = search;
-  const experiment::DeltaInfo info = read_run(session, run, data);
+  const experiment::DeltaInfo info = read_run(session, run, choice);
   if (runs.sessions.empty()) {
     open_base_of(session, run, info);
     runs.base = std::make_unique<model::SharedBase>(session.opened.bert);
@@ -146,10 +146,10 @@ Tensor guarded_forward(SeveralRuns& runs, const model::Input& input,
 }  // namespace
 
 SeveralRuns open_runs(const std::vector<std::string>& names, const plugin::SearchPath& search,
-                      const std::string& precision, const DataChoice& data) {
+                      const std::string& precision, const RunChoice& choice) {
   SeveralRuns runs;
   for (const std::string& run : names)
-    add_run(runs, run, search, data);
+    add_run(runs, run, search, choice);
   if (precision == "bf16") runs.base->convert(torch::kBFloat16);
   return runs;
 }

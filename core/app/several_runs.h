@@ -21,10 +21,10 @@ struct SeveralRuns {
 
 /// Opens the base of the first run and puts every run's patches and values aside for it.
 /// @param precision  "fp32" or "bf16": what they compute in
-/// @param data  what [data] of each is to say instead
+/// @param choice  of each, what is said instead
 /// Throws Error unless all were trained on that base and answer with the same labels.
 SeveralRuns open_runs(const std::vector<std::string>& runs, const plugin::SearchPath& search,
-                      const std::string& precision = "fp32", const DataChoice& data = {});
+                      const std::string& precision = "fp32", const RunChoice& choice = {});
 
 /// The answers of one run for a data set, read as that run reads texts.
 train::Predictions predict_with(SeveralRuns& runs, size_t run, const data::EncodedSplit& encoded);

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <map>
 
 #include "experiment/experiment.h"
 #include "experiment/host_keys.h"
@@ -220,7 +221,8 @@ int64_t read_memory(const Reader& table) {
   const auto [end, failure] = std::from_chars(text.data(), text.data() + text.size(), number);
   std::string unit(end, text.data() + text.size());
   if (unit.starts_with(' ')) unit.erase(0, 1);
-  const double bytes = unit == "GB" ? 1e9 : unit == "MB" ? 1e6 : 0;
+  static const std::map<std::string, double> kUnits = {{"GB", 1e9}, {"MB", 1e6}, {"GiB", 0x1p30}, {"MiB", 0x1p20}};
+  const double bytes = kUnits.contains(unit) ? kUnits.at(unit) : 0;
   if (failure == std::errc() && number > 0 && number * bytes > 0 && number * bytes < 1e15)
     return static_cast<int64_t>(number * bytes);
   table->problem("memory", "must be a size such as \"4 GB\" or \"900 MB\", got \"" + text + "\"");

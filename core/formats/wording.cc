@@ -4,7 +4,12 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
+#include <filesystem>
 #include <system_error>
+#include <vector>
+
+#include "plugtune/error.h"
 
 namespace plugtune::formats {
 
@@ -32,15 +37,39 @@ std::string system_reason(int error_number) {
   return reason;
 }
 
+namespace {
+
+/// "; did you mean 'quickstart.toml'?" of what lies where the path leads to and is called alike but for its stem, or "".
+std::string neighbour_hint(const std::filesystem::path& path) {
+  constexpr size_t kShortestStem = 4;  // shorter ones resemble everything
+  const std::string name = path.filename().string();
+  const std::string stem = name.substr(0, name.find('.')), rest = name.substr(stem.size());
+  if (stem.size() < kShortestStem) return "";
+  std::vector<std::string> stems;
+  std::error_code failure;
+  const std::filesystem::path folder = path.has_parent_path() ? path.parent_path() : ".";
+  for (std::filesystem::directory_iterator it(folder, failure), end; !failure && it != end; it.increment(failure)) {
+    const std::string other = it->path().filename().string();
+    const size_t length = std::min(other.find('.'), other.size());
+    if (other.substr(length) == rest) stems.push_back(other.substr(0, length));
+  }
+  std::ranges::sort(stems);
+  const std::string nearest = nearest_name(stem, stems);
+  return nearest.empty() ? "" : fmt::format("; did you mean '{}{}'?", nearest, rest);
+}
+
+}  // namespace
+
 std::string not_found(const std::filesystem::path& path) {
   std::error_code ignored;
   if (std::filesystem::is_symlink(path, ignored)) {
     return fmt::format("{}: not found; it is a link to {}, where nothing is", path.string(),
                        std::filesystem::read_symlink(path, ignored).string());
   }
-  if (path.is_absolute()) return fmt::format("{}: not found", path.string());
-  return fmt::format("{}: not found (working directory {})", path.string(),
-                     std::filesystem::current_path(ignored).string());
+  const std::string hint = neighbour_hint(path);
+  if (path.is_absolute()) return fmt::format("{}: not found{}", path.string(), hint);
+  return fmt::format("{}: not found (working directory {}){}", path.string(),
+                     std::filesystem::current_path(ignored).string(), hint);
 }
 
 }  // namespace plugtune::formats

@@ -27,7 +27,8 @@ std::string shape_text(torch::IntArrayRef shape);
 /// The system's reason for an errno, in lower case: "permission denied".
 std::string system_reason(int error_number);
 
-/// "x/y.json: not found (working directory /home/me)"; the directory only where the path is relative.
+/// "x/y.json: not found (working directory /home/me)"; the directory only where the path is relative. With the
+/// nearest name beside it, where there is one: "...; did you mean 'y.json'?"
 std::string not_found(const std::filesystem::path& path);
 
 }  // namespace plugtune::formats

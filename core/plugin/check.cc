@@ -48,6 +48,7 @@ std::vector<CheckResult> run_all(const std::string& path, const CheckOptions& op
     CheckResult result;
     if (const auto needed = broken.find(test.needs); needed != broken.end()) {
       result = {test.name, CheckStatus::kSkip, fmt::format("needs '{}'", needed->second)};
+      result.needs = needed->second;
     } else {
       result = run(test);
     }

@@ -21,6 +21,7 @@ struct CheckResult {
   CheckStatus status = CheckStatus::kPass;
   std::string message{};  ///< what is wrong, or a remark; may be empty
   double seconds = 0;
+  std::string needs{};                      ///< of a test that was not run for it: the one that did not pass
   std::map<std::string, double> numbers{};  ///< what was measured, by name with unit: "step_ms"
 };
 

@@ -195,6 +195,7 @@ void Trial::train(int steps, bool with_head, const std::function<void()>& each) 
     if (strategy_.observer != nullptr) {
       plugin().call("on_step_end()", [&] { strategy_.observer->on_step_end(step); });
     }
+    strategy_.has_final_form();  // for what it may throw
   }
 }
 

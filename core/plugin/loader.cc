@@ -176,6 +176,7 @@ LoadedStrategy Plugin::create_strategy_unchecked(const ConfigView& settings) con
   loaded.auxiliary = dynamic_cast<AuxiliaryLoss*>(strategy);
   loaded.grouping = dynamic_cast<ParamGrouping*>(strategy);
   loaded.state = dynamic_cast<CustomState*>(strategy);
+  loaded.final_form = dynamic_cast<FinalForm*>(strategy);
   loaded.reporter = dynamic_cast<Reporter*>(strategy);
   return loaded;
 }
@@ -212,6 +213,10 @@ void LoadedStrategy::apply(Model& model) const {
 void LoadedStrategy::begin(const TrainingPlan& plan) const {
   if (plan_observer == nullptr) return;
   guard_settings(plugin.subject(), "on_train_begin()", [&] { plan_observer->on_train_begin(plan); });
+}
+
+bool LoadedStrategy::has_final_form() const {
+  return final_form == nullptr || plugin.call("has_final_form()", [&] { return final_form->has_final_form(); });
 }
 
 }  // namespace plugtune::plugin

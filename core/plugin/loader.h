@@ -9,6 +9,7 @@
 #include "plugin/search.h"
 #include "plugtune/dataset.h"
 #include "plugtune/exchange.h"
+#include "plugtune/final_form.h"
 #include "plugtune/plugin.h"
 #include "plugtune/strategy.h"
 #include "plugtune/training_plan.h"
@@ -78,6 +79,7 @@ struct LoadedStrategy {
   AuxiliaryLoss* auxiliary = nullptr;
   ParamGrouping* grouping = nullptr;
   CustomState* state = nullptr;
+  FinalForm* final_form = nullptr;
   Reporter* reporter = nullptr;
 
   const std::string& name() const noexcept { return plugin.name(); }
@@ -88,6 +90,8 @@ struct LoadedStrategy {
   void apply(Model& model) const;
   /// Tells the strategy of the plan if it asks for it, guarded in the same way.
   void begin(const TrainingPlan& plan) const;
+  /// What the strategy says of its form, guarded; true where it does not say.
+  bool has_final_form() const;
 };
 
 /// A dataset whose calls are guarded already: `dataset` forwards to the plugin's object.

@@ -97,6 +97,7 @@ void Progress::on_message(const std::string& line) { print(line); }
 
 void LoggedListener::on_step(const train::StepReport& report) {
   nlohmann::ordered_json line = {{"step", report.step}, {"epoch", report.epoch}, {"loss", report.loss}};
+  if (!std::isnan(report.auxiliary_loss)) line["auxiliary_loss"] = report.auxiliary_loss;
   if (report.accuracy >= 0) line["accuracy"] = report.accuracy;
   line["learning_rate"] = report.learning_rate;
   line["grad_norm"] = report.grad_norm;

@@ -177,6 +177,7 @@ std::vector<train::StepReport> read_steps(const std::filesystem::path& log) {
     step.step = std::llround(std::clamp(number_of(json, "step", 0), 0.0, 1e15));
     step.epoch = number_of(json, "epoch", 0);
     step.loss = number_of(json, "loss", NAN);
+    step.auxiliary_loss = number_of(json, "auxiliary_loss", NAN);
     step.accuracy = number_of(json, "accuracy", -1);
     step.learning_rate = number_of(json, "learning_rate", NAN);
     step.grad_norm = number_of(json, "grad_norm", NAN);

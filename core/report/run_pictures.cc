@@ -154,8 +154,12 @@ TextTable errors_table(std::vector<double> errors) {
 std::string curves(const RunReport& report, const std::vector<train::StepReport>& steps) {
   std::vector<train::StepReport> with_accuracy = steps;
   std::erase_if(with_accuracy, [](const train::StepReport& step) { return step.accuracy < 0; });
+  std::vector<train::StepReport> with_auxiliary = steps;
+  std::erase_if(with_auxiliary, [](const train::StepReport& step) { return std::isnan(step.auxiliary_loss); });
   std::string out =
       picture("loss", {training_curve(steps, "training", &train::StepReport::loss), evaluation_curve(report, "loss")});
+  out += picture("auxiliary loss, a part of the training loss",
+                 {training_curve(with_auxiliary, "auxiliary loss", &train::StepReport::auxiliary_loss)});
   out += picture("accuracy", {training_curve(with_accuracy, "training", &train::StepReport::accuracy),
                               evaluation_curve(report, "accuracy")});
   if (report.metric != "loss" && report.metric != "accuracy")

@@ -7,6 +7,7 @@ namespace plugtune::report {
 
 Scalars step_scalars(const train::StepReport& report) {
   Scalars scalars = {{"train/loss", report.loss}};
+  if (!std::isnan(report.auxiliary_loss)) scalars.emplace_back("train/auxiliary_loss", report.auxiliary_loss);
   if (report.accuracy >= 0) scalars.emplace_back("train/accuracy", report.accuracy);
   scalars.emplace_back("train/learning_rate", report.learning_rate);
   scalars.emplace_back("train/grad_norm", report.grad_norm);

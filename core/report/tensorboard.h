@@ -9,7 +9,7 @@
 
 namespace plugtune::report {
 
-/// Tags of a logged step: train/loss, train/accuracy (where the task has one), train/learning_rate, train/grad_norm,
+/// Tags of a logged step: train/loss, train/auxiliary_loss (where a strategy adds one), train/accuracy (where the task has one), train/learning_rate, train/grad_norm,
 /// train/tokens_per_second.
 Scalars step_scalars(const train::StepReport& report);
 /// Tags of an evaluation: eval/<metric>.

@@ -26,11 +26,15 @@ constexpr const char* kKept = "nothing was lost, the checkpoints before it are k
 constexpr int kSchema = 1;
 
 ordered_json sums_json(const Progress::Sums& sums) {
-  return {{"loss", sums.loss}, {"steps", sums.steps}, {"correct", sums.correct}, {"examples", sums.examples}};
+  return {{"loss", sums.loss},
+          {"auxiliary_loss", sums.auxiliary_loss},
+          {"steps", sums.steps},
+          {"correct", sums.correct},
+          {"examples", sums.examples}};
 }
 Progress::Sums sums_from(const ordered_json& json) {
-  return {json.at("loss").get<double>(), json.at("steps").get<int64_t>(), json.at("correct").get<int64_t>(),
-          json.at("examples").get<int64_t>()};
+  return {json.at("loss").get<double>(), json.value("auxiliary_loss", 0.0), json.at("steps").get<int64_t>(),
+          json.at("correct").get<int64_t>(), json.at("examples").get<int64_t>()};
 }
 
 ordered_json progress_json(const Progress& progress) {

@@ -23,7 +23,7 @@ struct Progress {
   int64_t best_index = -1;
   double train_seconds = 0, eval_seconds = 0, seconds_since_evaluation = 0;
   struct Sums {
-    double loss = 0;  ///< of step means
+    double loss = 0, auxiliary_loss = 0;  ///< of step means
     int64_t steps = 0, correct = 0, examples = 0;
   };
   Sums since_evaluation, since_log;

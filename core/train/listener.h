@@ -1,6 +1,7 @@
 #pragma once
 // listener.h - what training tells of itself while it runs: values only; who listens decides where they are shown.
 
+#include <cmath>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -16,7 +17,8 @@ struct StepReport {
   int64_t total_steps = 0;
   double epoch = 0;  ///< epochs done, with fraction
   double loss = 0;
-  double accuracy = -1;  ///< of the training examples seen; -1 when the task has none
+  double auxiliary_loss = NAN;  ///< the part of the loss that strategies add; NaN when none does
+  double accuracy = -1;         ///< of the training examples seen; -1 when the task has none
   double learning_rate = 0;
   double grad_norm = 0;  ///< before clipping, of this step
   double tokens_per_second = 0;
@@ -38,7 +40,7 @@ struct EvalReport {
 struct TrainResult {
   std::vector<EvalReport> epochs;
   int64_t steps = 0;
-  int64_t best_index = -1;  ///< into epochs; -1 without evaluation
+  int64_t best_index = -1;  ///< into epochs; -1 without an evaluation of the final form
   bool kept_best = false;   ///< the delta is that of `best_index`, not of the last step
   bool stopped_early = false;
   double train_seconds = 0, eval_seconds = 0;

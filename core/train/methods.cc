@@ -4,6 +4,7 @@
 #include <dlfcn.h>
 #include <torch/csrc/autograd/function.h>
 
+#include <algorithm>
 #include <set>
 #include <typeinfo>
 
@@ -59,6 +60,7 @@ Methods::Methods(std::vector<plugin::LoadedStrategy> strategies, std::vector<boo
     strategies_[i].auxiliary = nullptr;
     strategies_[i].grouping = nullptr;
     strategies_[i].state = nullptr;
+    strategies_[i].final_form = nullptr;
   }
 }
 
@@ -91,6 +93,14 @@ ParamRule Methods::rule(const std::string& name) const {
     if (own.weight_decay) combined.weight_decay = own.weight_decay;
   }
   return combined;
+}
+
+bool Methods::have_auxiliary_loss() const {
+  return std::ranges::any_of(strategies_, [](const auto& strategy) { return strategy.auxiliary != nullptr; });
+}
+
+bool Methods::have_final_form() const {
+  return std::ranges::all_of(strategies_, &plugin::LoadedStrategy::has_final_form);
 }
 
 void Methods::backward(const Tensor& loss) const {

@@ -31,6 +31,11 @@ class Methods {
   /// Rate and decay of a trainable: the last strategy that groups parameters and owns the patch decides; scales multiply.
   ParamRule rule(const std::string& name) const;
 
+  /// True when one of them adds to the loss of each step.
+  bool have_auxiliary_loss() const;
+  /// False while one of them has not the form yet in which it may be kept as the best.
+  bool have_final_form() const;
+
   /// Parameters of each strategy's patches that train, and the base's that it asked for.
   std::vector<int64_t> trainable_counts() const noexcept { return trainable_counts_; }
 

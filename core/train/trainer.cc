@@ -198,23 +198,24 @@ Trainer::Loss Trainer::loss_of(const data::Batch& batch) {
   Tensor loss = model::task_loss(job_.model.options().task, logits, batch.targets, batch.step_examples);
   if (next_sentence.defined())
     loss = loss + model::task_loss(TaskKind::kClassification, next_sentence, batch.next_targets, batch.step_sequences);
-  if (batch.ends_step) {
-    for (const auto& strategy : job_.methods.all()) {
-      if (strategy.auxiliary == nullptr) continue;
-      RECORD_USER_SCOPE(strategy.name() + ".auxiliary_loss");
-      loss = loss + strategy.plugin.call("auxiliary_loss()", [&] { return strategy.auxiliary->auxiliary_loss(); });
-    }
+  Tensor auxiliary;
+  for (const auto& strategy : job_.methods.all()) {
+    if (strategy.auxiliary == nullptr || !batch.ends_step) continue;
+    RECORD_USER_SCOPE(strategy.name() + ".auxiliary_loss");
+    const Tensor own = strategy.plugin.call("auxiliary_loss()", [&] { return strategy.auxiliary->auxiliary_loss(); });
+    auxiliary = auxiliary.defined() ? auxiliary + own : own;
   }
-  return {loss, logits};
+  return {auxiliary.defined() ? loss + auxiliary : loss, logits, auxiliary};
 }
 
 double Trainer::forward_backward(const std::vector<data::Batch>& step) {
-  double step_loss = 0;
+  double step_loss = 0, auxiliary_loss = 0;
   int64_t correct = 0, examples = 0;
   for (const data::Batch& batch : step) {
-    const auto [loss, logits] = loss_of(batch);
+    const auto [loss, logits, auxiliary] = loss_of(batch);
     job_.methods.backward(loss);
     step_loss += loss.item<double>();
+    if (auxiliary.defined()) auxiliary_loss += auxiliary.item<double>();
     examples += logits.size(0);
     if (tells_accuracy()) {
       correct += logits.detach().argmax(1).eq(batch.targets).sum().item<int64_t>();
@@ -222,6 +223,7 @@ double Trainer::forward_backward(const std::vector<data::Batch>& step) {
   }
   for (Progress::Sums* sums : {&progress_.since_evaluation, &progress_.since_log}) {
     sums->loss += step_loss;
+    sums->auxiliary_loss += auxiliary_loss;
     sums->steps += 1;
     sums->correct += correct;
     sums->examples += examples;
@@ -245,6 +247,7 @@ void Trainer::log_step(double norm) {
   report.total_steps = total_steps_;
   report.epoch = epochs_done();
   report.loss = sums.loss / static_cast<double>(sums.steps);
+  if (job_.methods.have_auxiliary_loss()) report.auxiliary_loss = sums.auxiliary_loss / static_cast<double>(sums.steps);
   if (tells_accuracy() && sums.examples > 0) {
     report.accuracy = static_cast<double>(sums.correct) / static_cast<double>(sums.examples);
   }
@@ -273,15 +276,17 @@ void Trainer::evaluate() {
   report.seconds = progress_.seconds_since_evaluation;
   report.eval_seconds = now() - start;
   const double value = report.eval.at(job_.eval.metric);
+  const bool may_be_best = job_.methods.have_final_form();
   report.is_best =
-      progress_.best_index < 0 ||
-      is_better(job_.eval.metric, value,
-                progress_.evaluations[static_cast<size_t>(progress_.best_index)].eval.at(job_.eval.metric));
+      may_be_best &&
+      (progress_.best_index < 0 ||
+       is_better(job_.eval.metric, value,
+                 progress_.evaluations[static_cast<size_t>(progress_.best_index)].eval.at(job_.eval.metric)));
   if (report.is_best) {
     progress_.best_index = static_cast<int64_t>(progress_.evaluations.size());
     progress_.evaluations_since_best = 0;
     if (job_.eval.keep_best && job_.checkpoints != nullptr) job_.checkpoints->save_best(delta());
-  } else {
+  } else if (may_be_best) {
     ++progress_.evaluations_since_best;
   }
   progress_.evaluations.push_back(report);
@@ -370,6 +375,8 @@ void Trainer::load_checkpoint(const Checkpoint& checkpoint) {
 }
 
 void Trainer::keep_best() {
+  if (progress_.best_index < 0 && !progress_.evaluations.empty())
+    job_.listener.on_message("no evaluation was of the strategy's final form: the last step is kept");
   if (progress_.best_index < 0 || job_.checkpoints == nullptr) return;
   NamedTensors best = job_.checkpoints->best();
   words_.gather(best);

@@ -61,7 +61,7 @@ class Trainer {
   double forward_backward(const std::vector<data::Batch>& step);
   /// What a batch adds to the step's loss.
   struct Loss {
-    Tensor value, logits;
+    Tensor value, logits, auxiliary;  // auxiliary: its part of value, undefined when there is none
   };
   Loss loss_of(const data::Batch& batch);
   void plan_memory();

@@ -3,6 +3,7 @@
 // Zhang et al. 2023, arXiv:2303.10512; numbers as in peft 0.21, also where it leaves the paper (README.md). A triplet: a row of
 // A, its singular value in E, a column of B. On the way to target_rank the least important of all layers lose their value.
 #include <cmath>
+#include <numeric>
 
 #include "plugtune/plugtune.h"
 
@@ -26,9 +27,8 @@ class AdaloraPatch final : public plugtune::LinearPatch, public plugtune::Foldab
     b = register_parameter("b", torch::empty({site.out_features(), rank}).normal_(0, 0.02));
     const int64_t width = 1 + site.in_features() + site.out_features();
     history = torch::zeros({rank, width + width + 1});
-    sensitivity_ = history.narrow(1, 0, width);
-    uncertainty_ = history.narrow(1, width, width);
-    kept_ = history.narrow(1, 2 * width, 1).fill_(1);
+    const std::vector<Tensor> parts = history.split_with_sizes({width, width, 1}, 1);
+    sensitivity_ = parts[0], uncertainty_ = parts[1], kept = parts[2].fill_(1);
   }
   Tensor forward(const Tensor& x, const plugtune::LinearNext& next) override {
     return next(x) + scale_ * torch::linear(torch::linear(torch::dropout(x, dropout_, is_training()), a * e), b);
@@ -39,8 +39,7 @@ class AdaloraPatch final : public plugtune::LinearPatch, public plugtune::Foldab
   }
   /// Smooths the importance |value * gradient| of each number of the triplets, and how far it is from what it was.
   void observe(double beta1, double beta2) {
-    const Tensor values = torch::cat({e, a, b.t()}, 1), grads = torch::cat({e.grad(), a.grad(), b.grad().t()}, 1);
-    const Tensor now = (values * grads).abs();  // (r, 1 + in + out)
+    const Tensor now = (torch::cat({e, a, b.t()}, 1) * torch::cat({e.grad(), a.grad(), b.grad().t()}, 1)).abs();
     sensitivity_.mul_(beta1).add_(now, 1 - beta1);
     uncertainty_.mul_(beta2).add_((now - sensitivity_).abs(), 1 - beta2);
   }
@@ -49,21 +48,21 @@ class AdaloraPatch final : public plugtune::LinearPatch, public plugtune::Foldab
     const std::vector<Tensor> of = (sensitivity_ * uncertainty_).split_with_sizes({1, a.size(1), b.size(0)}, 1);
     return of[0] + (of[1].mean(1, /*keepdim=*/true) + of[2].mean(1, /*keepdim=*/true));
   }
-  void drop_others() { e.mul_(kept_); }
-  void keep(const Tensor& kept) { kept_.copy_(kept), drop_others(); }
+  void drop_others() { e.mul_(kept); }
   Tensor a, e, b;  ///< (r, in), (r, 1), (out, r)
   Tensor history;  ///< fp32, a triplet in each row: what a checkpoint needs beside the parameters
+  Tensor kept;     ///< (r, 1), of history: 0 where the newest allocation left a triplet out, else 1
 
  private:
   double dropout_, scale_;
   Tensor sensitivity_, uncertainty_;  // (r, 1 + in + out), of history
-  Tensor kept_;                       // (r, 1), of history: 0 where the newest allocation left a triplet out, else 1
 };
 
 class Adalora final : public plugtune::Strategy,
                       public plugtune::AuxiliaryLoss,
                       public plugtune::PlanObserver,
                       public plugtune::StepObserver,
+                      public plugtune::FinalForm,
                       public plugtune::CustomState {
  public:
   explicit Adalora(const plugtune::ConfigView& config)
@@ -87,7 +86,7 @@ class Adalora final : public plugtune::Strategy,
       site->attach(name_, patches_.emplace_back(std::make_shared<AdaloraPatch>(*site, init_rank_, alpha_, dropout_)));
   }
   void on_train_begin(const plugtune::TrainingPlan& plan) override {
-    last_ = plan.steps - final_steps_;
+    last_ = plan.steps - final_steps_;  // the step of the last allocation
     if (last_ <= initial_steps_)
       throw config_.error("final_steps", "must leave, with initial_steps, steps to shrink in");
   }
@@ -99,12 +98,14 @@ class Adalora final : public plugtune::Strategy,
   }
   void on_step_end(int64_t step) override {
     const torch::NoGradGuard no_grad;
-    for (const auto& patch : patches_) {
-      if (step < last_) patch->observe(beta1_, beta2_);
-      if (step > last_) patch->drop_others();
-    }
+    for (const auto& patch : patches_)
+      if (step != last_) step < last_ ? patch->observe(beta1_, beta2_) : patch->drop_others();
     if (step == last_ || (step > initial_steps_ && step < last_ && step % interval_ == 0))
       allocate(1 - static_cast<double>(step - initial_steps_) / static_cast<double>(last_ - initial_steps_));
+  }
+  bool has_final_form() const override {
+    const auto add = [](int64_t sum, const auto& patch) { return sum + patch->kept.sum().template item<int64_t>(); };
+    return std::accumulate(patches_.begin(), patches_.end(), int64_t{0}, add) <= target_rank_ * std::ssize(patches_);
   }
   std::string save_state() const override {
     std::string bytes(kState);
@@ -133,14 +134,13 @@ class Adalora final : public plugtune::Strategy,
       scores.push_back(patch->scores());
     const Tensor threshold = std::get<0>(torch::cat(scores).flatten().kthvalue(dropped));
     for (size_t i = 0; i < scores.size(); ++i)
-      patches_[i]->keep(scores[i] > threshold);
+      patches_[i]->kept.copy_(scores[i] > threshold), patches_[i]->drop_others();
   }
 
   plugtune::ConfigView config_;
   plugtune::Selector targets_;
   std::string name_;
-  int64_t init_rank_, target_rank_, initial_steps_, final_steps_, interval_;
-  int64_t last_ = 0;  // the step of the last allocation
+  int64_t init_rank_, target_rank_, initial_steps_, final_steps_, interval_, last_ = 0;
   double alpha_, dropout_, orthogonal_weight_, beta1_, beta2_;
   std::vector<std::shared_ptr<AdaloraPatch>> patches_;
 };

@@ -49,6 +49,7 @@ class AdaloraGolden : public ::testing::Test {
         as<StepObserver>().on_step_end(step);
         optimizer->zero_grad();
         kept.push_back(kept_now());
+        is_final.push_back(as<FinalForm>().has_final_form());
       }
     }
     /// Singular values that are not zero, layer by layer.
@@ -68,6 +69,7 @@ class AdaloraGolden : public ::testing::Test {
     std::unique_ptr<train::FlatOptimizer> optimizer;
     Tensor losses = torch::zeros({10}), norms = torch::zeros({10});
     std::vector<Tensor> kept;
+    std::vector<bool> is_final;
   };
 
   const Golden golden{"adalora_peft"};
@@ -92,6 +94,8 @@ TEST_F(AdaloraGolden, TenStepsThroughTheBudgetEqualPefts) {
   EXPECT_TRUE(near_golden(golden, "losses", run.losses, 2e-5));
   EXPECT_TRUE(near_golden(golden, "grad_norms", run.norms, 2e-5));
   EXPECT_TRUE(torch::equal(torch::stack(run.kept), golden.at("kept")));
+  for (size_t step = 2; step < 10; ++step)  // before, the singular values are still at zero
+    EXPECT_EQ(run.is_final[step], run.kept[step].sum().item<int64_t>() <= 2 * run.kept[step].size(0)) << step;
   const double rounding = testing::group_rounding(golden, "final/");
   for (const auto& [key, tensor] : golden.tensors()) {
     if (!key.starts_with("final/")) continue;

@@ -4,9 +4,6 @@
 namespace plugtune::lora {
 namespace {
 
-constexpr Role kEncoderLinears[] = {Role::kQuery,           Role::kKey,   Role::kValue,
-                                    Role::kAttentionOutput, Role::kFfnUp, Role::kFfnDown};
-
 std::vector<std::string> without_shorthands(const std::vector<std::string>& targets) {
   std::vector<std::string> expanded;
   for (const std::string& target : targets) {
@@ -14,7 +11,7 @@ std::vector<std::string> without_shorthands(const std::vector<std::string>& targ
       expanded.push_back(target);
       continue;
     }
-    for (const Role role : kEncoderLinears)
+    for (const Role role : encoder_linear_roles())
       expanded.emplace_back(role_name(role));
   }
   return expanded;

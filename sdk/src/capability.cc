@@ -1,6 +1,7 @@
 // capability.cc - the key functions of the classes that plugins implement.
 #include "plugtune/capability.h"
 
+#include "plugtune/final_form.h"
 #include "plugtune/strategy.h"
 #include "plugtune/training_plan.h"
 
@@ -16,6 +17,7 @@ AuxiliaryLoss::~AuxiliaryLoss() = default;
 ParamGrouping::~ParamGrouping() = default;
 PlanObserver::~PlanObserver() = default;
 CustomState::~CustomState() = default;
+FinalForm::~FinalForm() = default;
 Reporter::~Reporter() = default;
 Strategy::~Strategy() = default;
 

@@ -22,12 +22,7 @@ bool glob_matches(const char* glob, const char* text) {
   return *text != '\0' && ((*glob == '?' && *text != '.') || *glob == *text) && glob_matches(glob + 1, text + 1);
 }
 
-// Those of the layers; the pooler and the classifier are chosen by their own roles.
-bool is_encoder_linear(Role role) {
-  constexpr Role kAll[] = {Role::kQuery,           Role::kKey,   Role::kValue,
-                           Role::kAttentionOutput, Role::kFfnUp, Role::kFfnDown};
-  return std::ranges::find(kAll, role) != std::end(kAll);
-}
+bool is_encoder_linear(Role role) { return std::ranges::count(encoder_linear_roles(), role) != 0; }
 
 bool target_matches(const std::string& target, const SiteInfo& site) {
   if (target == "all-linear") return is_encoder_linear(site.role);
@@ -71,6 +66,10 @@ std::vector<std::pair<int64_t, int64_t>> parse_layers(const std::string& text, c
 }
 
 }  // namespace
+
+std::vector<Role> encoder_linear_roles() {
+  return {Role::kQuery, Role::kKey, Role::kValue, Role::kAttentionOutput, Role::kFfnUp, Role::kFfnDown};
+}
 
 Selector::Selector() = default;
 Selector::~Selector() = default;

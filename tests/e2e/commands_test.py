@@ -210,6 +210,24 @@ class Commands(PlugtuneTest):
         }.items():
             self.fail_with(f"--set {setting}: {problem}", *evaluate, "--set", setting)
 
+    def test_only_what_has_its_final_form_is_kept_as_the_best(self):
+        adalora = '[strategy]\nplugin = "adalora"\ninit_rank = 4\ntarget_rank = 1\nfinal_steps = 15\n'
+        evaluations = '[eval]\nevery = 5\nkeep = "best"\npatience = 2\n'
+        experiment = self.experiment("shrinks", adalora, evaluations)
+        shown = self.succeed("train", experiment, "--set", "data.validation=0.25")
+        self.assertNotIn("final form", shown)
+        log = [json.loads(line) for line in (self.folder / "runs/shrinks/log.jsonl").read_text().splitlines()]
+        best = [line["step"] for line in log if line.get("is_best")]
+        # Of 4 x 4 triplets 4 are left when 12 ((45 - step) / 45)^3 is less than 1; 60 steps, 15 of them final.
+        self.assertEqual(min(best), 30)
+        self.assertTrue(all(line["auxiliary_loss"] > 0 for line in log if "learning_rate" in line))
+        self.assertEqual(json.loads((self.folder / "runs/shrinks/report.json").read_text())["kept"], "best")
+
+        never = ["--set", "data.validation=0.25", "--set", "strategy.interval=1000", "--set", "strategy.final_steps=0"]
+        shown = self.succeed("train", experiment, "--output", "runs/never", *never)
+        self.assertIn("no evaluation was of the strategy's final form: the last step is kept\n", shown)
+        self.assertEqual(json.loads((self.folder / "runs/never/report.json").read_text())["kept"], "last")
+
     def test_bfloat16_trains(self):
         self.succeed("train", self.experiment("bf16"), "--set", "train.precision=bf16")
         metrics = json.loads(self.succeed("eval", "runs/bf16", "--json"))
@@ -227,16 +245,35 @@ class Mistakes(PlugtuneTest):
 
     def test_a_delta_is_refused_on_another_base(self):
         self.succeed("train", self.experiment("run"))
-        model = self.folder / "model"
-        shutil.copytree(SOURCE / "models/ko-tiny", model)
         self.succeed("merge", "runs/run", "--output", "merged")
-        shutil.copy(self.folder / "merged/model.safetensors", model / "model.safetensors")
-        path = self.folder / "runs/run/experiment.toml"
-        path.write_text(path.read_text().replace(f"{SOURCE}/models/ko-tiny", "merged"))
-        result = self.run_program("predict", "runs/run", stdin="a\n")
+        result = self.run_program("predict", "runs/run", "--model", "merged", stdin="a\n")
         self.assertEqual(result.returncode, 2)
         self.assertRegex(result.stderr, r"runs/run: was trained on another base: merged has fingerprint [0-9a-f]{12}, the delta names "
                                         r"[0-9a-f]{12}; a delta belongs to exactly the weights that it was trained on")
+
+    def test_a_run_whose_base_lies_elsewhere(self):
+        shutil.copytree(SOURCE / "models/ko-tiny", self.folder / "tiny")
+        experiment = self.experiment("run")
+        for name in ("run", "other"):
+            self.succeed("train", experiment, "--set", "model.path=tiny", "--output", f"runs/{name}", "--set", f"run.seed={len(name)}")
+        answers = self.succeed("predict", "runs/run", stdin="좋은 영화\n")
+        metrics = self.succeed("eval", "runs/run")
+        for run in ("run", "other"):  # what a run needs of its directory
+            for file in (self.folder / "runs" / run).iterdir():
+                if file.name not in ("experiment.toml", "report.json", "delta"):
+                    shutil.rmtree(file) if file.is_dir() else file.unlink()
+        (self.folder / "tiny").rename(self.folder / "moved")
+        places = (f"runs/run: its base model 'tiny' was not found; name it with --model BASE. Looked in\n"
+                  f"  tiny: no such directory (working directory {self.folder})\n")
+        for command in (["predict", "runs/run"], ["eval", "runs/run"], ["merge", "runs/run", "--output", "merged"],
+                        ["export", "runs/run", "--format", "peft", "--output", "peft"],
+                        ["combine", "runs/run", "runs/other", "--output", "runs/both"]):
+            result = self.run_program(*command, stdin="좋은 영화\n")
+            self.assertEqual(result.returncode, 2)
+            self.assertTrue(result.stderr.startswith(places), result.stderr)
+            shown = self.succeed(*command, "--model", "moved", stdin="좋은 영화\n")
+            self.assertEqual(shown, {"predict": answers, "eval": metrics}.get(command[0], shown))
+        self.succeed("predict", "runs/both", stdin="좋은 영화\n")
 
     def test_an_adapter_cannot_be_merged_and_says_so(self):
         self.succeed("train", self.experiment("run", strategy=ADAPTER.format(factor=8)))

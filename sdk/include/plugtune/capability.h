@@ -39,8 +39,8 @@ class PLUGTUNE_API StepObserver {
   virtual ~StepObserver();
   /// Gradients are complete and not clipped yet; they may be changed in place.
   virtual void on_backward_end(int64_t step);
-  /// The optimizer and the schedule have stepped. Trainables may be changed in place, without gradients: the optimizer goes on
-  /// from what they are then, in bf16 too.
+  /// The optimizer and the schedule have stepped. Trainables may be changed in place, under a torch::NoGradGuard of the
+  /// strategy's own: the optimizer goes on from what they are then, in bf16 too.
   virtual void on_step_end(int64_t step);
 };
 

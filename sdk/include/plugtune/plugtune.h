@@ -23,6 +23,7 @@
 #include "plugtune/example_source.h"
 #include "plugtune/exchange.h"
 #include "plugtune/export.h"
+#include "plugtune/final_form.h"
 #include "plugtune/layout.h"
 #include "plugtune/model.h"
 #include "plugtune/plugin.h"

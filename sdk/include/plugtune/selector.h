@@ -11,10 +11,13 @@
 namespace plugtune {
 inline namespace v1 {
 
+/// What the target "all-linear" stands for: the roles of the linear layers within the encoder's layers.
+PLUGTUNE_API std::vector<Role> encoder_linear_roles();
+
 /// A site is selected when its role or its path matches and its layer is listed; one outside of the layers (pooler, classifier,
 /// embeddings) by its role or path alone.
 ///
-/// `targets` are role names, path globs (with a '.', '*' or '?': `*` stops at no dot) or, between slashes, regular
+/// `targets` are role names, "all-linear", path globs (with a '.', '*' or '?': `*` stops at no dot) or, between slashes, regular
 /// expressions over the whole path (`/encoder\.layer\.[0-3]\..*query/`). Empty targets select nothing.
 class PLUGTUNE_API Selector {
  public:

@@ -9,9 +9,10 @@ inline namespace v1 {
 namespace {
 
 std::vector<std::string> tunable_roles() {
+  std::vector<Role> tunable = encoder_linear_roles();
+  tunable.insert(tunable.end(), {Role::kPooler, Role::kClassifier, Role::kWordEmbeddings});
   std::vector<std::string> roles;
-  for (const Role role : {Role::kQuery, Role::kKey, Role::kValue, Role::kAttentionOutput, Role::kFfnUp, Role::kFfnDown,
-                          Role::kPooler, Role::kClassifier, Role::kWordEmbeddings})
+  for (const Role role : tunable)
     roles.emplace_back(role_name(role));
   return roles;
 }

@@ -202,6 +202,16 @@ TEST_F(Experiments, TheResolvedMaskedLmExperimentHasItsKeysAndNoOthers) {
   EXPECT_TRUE(again.task.whole_words);
 }
 
+TEST_F(Experiments, MemoryIsInEitherKindOfUnit) {
+  const auto memory = [](const std::string& size) {
+    return experiment_of(std::string(kSmallest) + "[train]\nmemory = '" + size + "'\n").train.memory;
+  };
+  EXPECT_EQ(memory("4 GB"), 4'000'000'000);
+  EXPECT_EQ(memory("900MB"), 900'000'000);
+  EXPECT_EQ(memory("1.5 GiB"), 3 * 512 * 1024 * 1024LL);
+  EXPECT_EQ(memory("2MiB"), 2 * 1024 * 1024);
+}
+
 TEST_F(Experiments, PretrainingWithNextSentencesHasAPooler) {
   const Experiment experiment = experiment_of(
       std::string(kSmallest) + "[task]\nkind = 'masked-lm'\nnext_sentence = true\ntrain_pooler = false\n");

@@ -106,6 +106,9 @@ TEST_F(Toml, FilesThatCannotBeReadAreNamed) {
   const std::string here = std::filesystem::current_path().string();
   EXPECT_EQ(error_of([] { read_toml("configs/none.toml"); }),
             "configs/none.toml: not found (working directory " + here + ")");
+  write("quickstart.toml", "");
+  EXPECT_EQ(error_of([] { read_toml("quikstart.toml"); }),
+            "quikstart.toml: not found (working directory " + here + "); did you mean 'quickstart.toml'?");
   write("large.toml", "# " + std::string(1'000'000, 'x'));
   EXPECT_EQ(error_of([] { read_toml("large.toml"); }),
             "large.toml: is too large to be what its name says: 1.0 MB, at most 1.0 MB");
