@@ -21,6 +21,7 @@ constexpr int64_t kTailBytes = 8192;  // room for the last lines of a log
 
 /// "2/3 0.8712": runs that are finished, and the mean of their metric.
 std::string cell(const View& view, const std::vector<const PlannedRun*>& runs, size_t of, const std::string& metric) {
+  if (of == 0) return "";
   double sum = 0;
   size_t finished = 0, failed = 0;
   for (const PlannedRun* run : runs) {
@@ -93,7 +94,7 @@ std::string view_text(const View& view) {
       row.push_back(choice.rate && real(*choice.rate) > 0 ? rate_text(real(*choice.rate)) : "");
     }
     for (const ConfigNode& size : view.study.sizes)
-      row.push_back(cell(view, runs_of(view.plan, i, false, &size), view.study.seeds.size(), view.metric));
+      row.push_back(cell(view, runs_of(view.plan, i, false, &size), method.runs_at(whole(size)), view.metric));
     table.add(std::move(row));
   }
   std::string text = table.terminal();

@@ -149,15 +149,16 @@ class Planner {
     if (!plan_.choices[index].rate || !sources_are_chosen(index)) return;
     if (method.once)
       return add({index, false, ConfigNode{int64_t{0}}, study_.seeds.front(), *plan_.choices[index].rate, 1}, true);
-    for (const ConfigNode& size : study_.sizes)
-      for (const int64_t seed : study_.seeds)
+    for (const ConfigNode& size : method.sizes)
+      for (const int64_t seed : method.seeds)
         add({index, false, size, seed, *plan_.choices[index].rate, 1}, method.is_source);
   }
 
   void count() {
     for (size_t i = 0; i < study_.methods.size(); ++i) {
       if (has_search(study_, i)) plan_.total += plan_.choices[i].search_runs;
-      if (!study_.methods[i].is_source) plan_.total += static_cast<int64_t>(study_.sizes.size() * study_.seeds.size());
+      const Method& method = study_.methods[i];
+      if (!method.is_source) plan_.total += static_cast<int64_t>(method.sizes.size() * method.seeds.size());
     }
   }
 

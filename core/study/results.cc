@@ -42,7 +42,7 @@ double epoch_seconds(const report::RunReport& report, const ConfigNode& tables) 
 ResultRow row_of(const Study& study, const Plan& plan, const Board& board, size_t method, const ConfigNode& size) {
   ResultRow row;
   row.method = method;
-  row.of = study.seeds.size();
+  row.of = study.methods[method].runs_at(whole(size));
   std::vector<double> epochs, totals;
   for (const PlannedRun& run : plan.runs) {
     const auto& report = board.status(run.id).report;

@@ -13,7 +13,7 @@ namespace plugtune::study {
 /// A method at one size.
 struct ResultRow {
   size_t method = 0;
-  size_t of = 0;  ///< runs there are to be; those that are finished are `runs`
+  size_t of = 0;  ///< runs there are to be, 0: the method is not for this size; those that are finished are `runs`
   std::vector<SeededRun> runs;
   double rate = NAN;  ///< that they were trained with
   int64_t trainable_parameters = 0;

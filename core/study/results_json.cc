@@ -101,7 +101,7 @@ Json results_json(const Study& study, const Results& results) {
   for (const SizeResults& size : results.sizes) {
     Json rows = Json::array(), comparisons = Json::array();
     for (const ResultRow& row : size.rows)
-      rows.push_back(row_json(study, row));
+      if (row.of > 0) rows.push_back(row_json(study, row));
     for (const Comparison& pair : size.comparisons)
       comparisons.push_back(comparison_json(pair));
     json["sizes"].push_back(

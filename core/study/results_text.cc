@@ -43,6 +43,7 @@ TextTable size_table(const Study& study, const SizeResults& size) {
     columns.push_back({name, true});
   TextTable table(std::move(columns));
   for (const ResultRow& row : size.rows) {
+    if (row.of == 0) continue;
     const bool is_empty = row.runs.empty();
     std::vector<std::string> cells = {study.methods[row.method].name, fmt::format("{}/{}", row.runs.size(), row.of),
                                       rate_cell(row)};

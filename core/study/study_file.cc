@@ -8,7 +8,7 @@
 
 #include "experiment/overrides.h"
 #include "experiment/toml.h"
-#include "study/placeholders.h"
+#include "study/method_links.h"
 
 namespace plugtune::study {
 namespace {
@@ -64,6 +64,15 @@ class Reader {
     };
     return list(key, *node, fits, fmt::format("a list of different whole numbers of at least {}", least));
   }
+  /// Some of the study's own numbers, all of them where the key is not given.
+  std::vector<ConfigNode> some_of(const std::string& key, const std::vector<ConfigNode>& all) const {
+    const ConfigNode* node = find(key);
+    if (node == nullptr) return all;
+    const auto fits = [&](const ConfigNode& one) {
+      return std::holds_alternative<int64_t>(one.value) && std::ranges::find(all, whole(one), whole) != all.end();
+    };
+    return list(key, *node, fits, fmt::format("a list of some of study.{}", key));
+  }
   std::vector<ConfigNode> rates(const std::string& key) const {
     const ConfigNode* node = find(key);
     if (node == nullptr) return {};
@@ -105,6 +114,13 @@ std::vector<int64_t> as_whole(const std::vector<ConfigNode>& nodes) {
   for (const ConfigNode& node : nodes)
     values.push_back(whole(node));
   return values;
+}
+
+std::vector<ConfigNode> as_nodes(const std::vector<int64_t>& values) {
+  std::vector<ConfigNode> nodes;
+  for (const int64_t value : values)
+    nodes.push_back({value});
+  return nodes;
 }
 
 /// A table of the file; one that is there and is no table is a problem.
@@ -192,6 +208,11 @@ void read_method(Study& study, const ConfigNode& table, const std::string& subje
       reader.problem(name, "must be a table, got " + experiment::write_toml_value(*own));
   }
   method.rates = reader.rates("learning_rates");
+  method.seeds = study.seeds, method.sizes = study.sizes;
+  if (!is_source) {
+    method.seeds = as_whole(reader.some_of("seeds", as_nodes(study.seeds)));
+    method.sizes = reader.some_of("sizes", study.sizes);
+  }
   if (is_source) method.once = reader->choice("per", "study", {"study", "run"}) == "study";
   const ConfigNode* fixed = rate_in(method.overrides);
   if (fixed != nullptr && reader->has("learning_rates"))
@@ -219,91 +240,6 @@ void read_methods(Study& study, const std::string& table, bool is_source) {
   }
   for (size_t i = 0; i < list->size(); ++i)
     read_method(study, (*list)[i], fmt::format("{}[{}]", table, i), is_source);
-}
-
-std::vector<std::string> names_of(const Study& study, bool with_sources) {
-  std::vector<std::string> names;
-  for (const Method& method : study.methods)
-    if (with_sources || !method.is_source) names.push_back(method.name);
-  return names;
-}
-
-void check_names(Study& study) {
-  for (size_t i = 0; i < study.methods.size(); ++i) {
-    const Method& method = study.methods[i];
-    const auto same = std::ranges::find(study.methods, method.name, &Method::name);
-    const auto first = static_cast<size_t>(same - study.methods.begin());
-    if (first == i || method.name.empty()) continue;
-    const ConfigNode* node = experiment::find_key(study.tables, method.subject + ".name");
-    study.problem(method.subject + ".name",
-                  fmt::format("'{}' is the name of {} too; each needs one of its own", method.name, same->subject),
-                  node != nullptr ? node->line : 0);
-  }
-}
-
-void find_sources(Study& study) {
-  for (Method& method : study.methods) {
-    std::vector<Placeholder> all = placeholders_in(method.strategy);
-    for (const Placeholder& from : placeholders_in(method.from))
-      all.push_back(from);
-    for (const Placeholder& placeholder : all) {
-      const auto at = std::ranges::find(study.methods, placeholder.name, &Method::name);
-      if (at == study.methods.end()) {
-        const std::vector<std::string> names = names_of(study, true);
-        const std::string hint = did_you_mean(placeholder.name, names);
-        study.problem(
-            method.subject,
-            fmt::format(
-                "\"{{{}}}\" stands for the run of a method that the study does not have{}methods and sources: {}",
-                placeholder.name, hint.empty() ? "; " : hint + " ", join(names)),
-            placeholder.line);
-        continue;
-      }
-      const auto index = static_cast<size_t>(at - study.methods.begin());
-      if (std::ranges::find(method.sources, index) == method.sources.end()) method.sources.push_back(index);
-      if (method.once && !at->once)
-        study.problem(method.subject,
-                      fmt::format("is trained once for the study and cannot start from '{}', which is trained at each "
-                                  "size and seed; write per = \"run\"",
-                                  placeholder.name),
-                      placeholder.line);
-    }
-  }
-}
-
-/// Methods behind their sources; a circle is a problem.
-void put_in_order(Study& study) {
-  std::vector<bool> placed(study.methods.size());
-  while (study.order.size() < study.methods.size()) {
-    const size_t before = study.order.size();
-    for (size_t i = 0; i < study.methods.size(); ++i) {
-      const auto is_ready = [&](size_t source) { return placed[source]; };
-      if (placed[i] || !std::ranges::all_of(study.methods[i].sources, is_ready)) continue;
-      placed[i] = true;
-      study.order.push_back(i);
-    }
-    if (study.order.size() > before) continue;
-    std::vector<std::string> circle;
-    for (size_t i = 0; i < study.methods.size(); ++i)
-      if (!placed[i]) circle.push_back("'" + study.methods[i].name + "'");
-    study.problem("method", fmt::format("{} start from each other's runs; one has to be first", join(circle)), 0);
-    return;
-  }
-}
-
-void find_reference(Study& study, const std::string& name) {
-  if (name.empty()) return;
-  const std::vector<std::string> names = names_of(study, false);
-  const auto at = std::ranges::find(names, name);
-  study.reference = static_cast<size_t>(at - names.begin());
-  if (at != names.end()) return;
-  const ConfigNode* node = experiment::find_key(study.tables, "study.reference");
-  study.reference = 0;
-  const std::string hint = did_you_mean(name, names);
-  study.problem(
-      "study.reference",
-      fmt::format("there is no method '{}'{}methods: {}", name, hint.empty() ? "; " : hint + " ", join(names)),
-      node != nullptr ? node->line : 0);
 }
 
 void read_common(Study& study) {
@@ -351,10 +287,7 @@ Study study_of(ConfigNode tables, const std::string& file) {
   read_search(study);
   read_methods(study, "method", /*is_source=*/false);
   read_methods(study, "source", /*is_source=*/true);
-  check_names(study);
-  find_sources(study);
-  put_in_order(study);
-  find_reference(study, reference);
+  link_methods(study, reference);
   check_search(study);
   return study;
 }

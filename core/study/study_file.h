@@ -25,6 +25,12 @@ struct Method {
   bool is_source = false;
   bool once = false;              ///< of a source: one run for the whole study, not one per size and seed
   std::vector<size_t> sources{};  ///< methods whose runs its own start from
+  std::vector<int64_t> seeds{};   ///< some of the study's
+  std::vector<ConfigNode> sizes{};
+
+  bool has_runs(int64_t size, int64_t seed) const;
+  /// How many seeds it is trained with at a size.
+  size_t runs_at(int64_t size) const;
 };
 
 /// [search]: how a rate is chosen. Never on the test split.

@@ -43,6 +43,16 @@ plugin = "x"
 )");
 }
 
+TEST(Plan, OfAMethodWithItsOwnSeedsAndSizesIsThose) {
+  const Study study = study_from(
+      std::string("[study]\nname = \"s\"\nseeds = [1, 2]\nsizes = [10, 0]\n") + kCommonTables +
+      "[[method]]\nname = \"a\"\nstrategy = { plugin = \"x\" }\ntrain = { learning_rate = 1e-3 }\nseeds = [2]\n"
+      "[[method]]\nname = \"b\"\nstrategy = { plugin = \"x\" }\ntrain = { learning_rate = 1e-3 }\nsizes = [0]\n");
+  const Plan plan = plan_with(study, {});
+  EXPECT_EQ(ids_of(plan), (Ids{"runs/a-n10-seed2", "runs/a-nall-seed2", "runs/b-nall-seed1", "runs/b-nall-seed2"}));
+  EXPECT_EQ(plan.total, 4);
+}
+
 const std::string kSearched = std::string("[study]\nname = \"s\"\nseeds = [7]\nsizes = [20]\n") + kCommonTables + R"(
 [search]
 learning_rates = [1e-4, 1e-3]

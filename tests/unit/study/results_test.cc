@@ -54,6 +54,21 @@ TEST_F(ResultsTest, AreMeansOverSeedsWithPairedComparisons) {
   EXPECT_EQ(json["sizes"][0]["comparisons"][0]["mcnemar"].size(), 2u);
 }
 
+TEST_F(ResultsTest, AMethodStandsInTheTablesOfItsOwnSizes) {
+  const Study study =
+      study_from(std::string("[study]\nname = \"s\"\nseeds = [1, 2]\nsizes = [10, 20]\n") + kCommonTables +
+                 "[[method]]\nname = \"a\"\nstrategy = { plugin = \"x\" }\n"
+                 "[[method]]\nname = \"b\"\nstrategy = { plugin = \"x\" }\nseeds = [2]\nsizes = [20]\n");
+  Board board(study, {});
+  const Results results = results_of(study, current_plan(study, board), board);
+  const std::string text = results_text(study, results);
+  EXPECT_NE(text.find("a        0/2  "), std::string::npos) << text;
+  EXPECT_NE(text.find("b        0/1  "), std::string::npos) << text;
+  EXPECT_EQ(text.find("b        0/"), text.rfind("b        0/")) << text;
+  EXPECT_NE(text.find("0 of 5 runs are finished."), std::string::npos) << text;
+  EXPECT_EQ(results_json(study, results)["sizes"][0]["methods"].size(), 1u);
+}
+
 TEST_F(ResultsTest, WhileItRunsTheTableCountsRunsAndTheirMeans) {
   const Study study =
       study_from(std::string("[study]\nname = \"s\"\nseeds = [1, 2]\nsizes = [10, 0]\n") + kCommonTables + R"(

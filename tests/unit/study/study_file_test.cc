@@ -72,7 +72,7 @@ search.learning_rates: must be a list of different rates, each more than 0, got 
 search.steps: is given together with epochs; keep one of the two (study.toml:11)
 method[1].strategy: is missing; give it a table, or a list of them, as an experiment has (study.toml:15)
 method[1].learning_rates: is given together with train.learning_rate; keep one of the two (study.toml:17)
-method[2].sedes: unknown key; keys of [[method]]: name, strategy, from, model, data, task, train, eval, learning_rates (study.toml:22)
+method[2].sedes: unknown key; did you mean 'seeds'? keys of [[method]]: name, strategy, from, model, data, task, train, eval, learning_rates, seeds, sizes (study.toml:22)
 method[1].name: 'full' is the name of method[0] too; each needs one of its own (study.toml:16)
 method[2]: "{fulll}" stands for the run of a method that the study does not have; did you mean 'full'? methods and sources: full, full, fusion (study.toml:21)
 study.reference: there is no method 'ful'; did you mean 'full'? methods: full, full, fusion (study.toml:5)
@@ -93,6 +93,34 @@ TEST(StudyFile, ASearchNeedsRates) {
 TEST(StudyFile, AStudyWithoutMethodsSaysSo) {
   EXPECT_EQ(problems_of("[study]\nname = \"s\"\n"),
             "method: must be a list of tables, [[method]], and there is none (study.toml)\n");
+}
+
+TEST(StudyFile, AMethodHasSomeOfTheStudysSeedsAndSizesAndTheRunsThatOthersStartFrom) {
+  const std::string study = "[study]\nseeds = [1, 2]\nsizes = [10, 0]\n";
+  EXPECT_EQ(problems_of(study + R"([[method]]
+name = "a"
+strategy = { plugin = "x" }
+seeds = [2, 3]
+sizes = [11]
+[[source]]
+name = "b"
+strategy = { plugin = "x" }
+seeds = [1]
+)"),
+            "method[0].seeds: must be a list of some of study.seeds, got [2, 3] (study.toml:7)\n"
+            "method[0].sizes: must be a list of some of study.sizes, got [11] (study.toml:8)\n"
+            "source[0].seeds: unknown key; keys of [[source]]: name, strategy, from, model, data, task, train, eval, "
+            "learning_rates, per (study.toml:12)\n");
+  EXPECT_EQ(problems_of(study + R"([[method]]
+name = "a"
+strategy = { plugin = "x" }
+seeds = [2]
+[[method]]
+name = "b"
+strategy = { plugin = "x", sources = ["{a}"] }
+sizes = [0]
+)"),
+            "method[1]: is trained at size all with seed 1, and starts from 'a', which is not (study.toml:11)\n");
 }
 
 TEST(StudyFile, MethodsCannotStartFromEachOther) {
