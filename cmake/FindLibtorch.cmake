@@ -36,5 +36,7 @@ if(Libtorch_FOUND AND NOT TARGET Libtorch::Libtorch)
   # at::parallel_for is a header template over OpenMP: without the flag it would silently run on one core.
   target_compile_options(Libtorch::Libtorch INTERFACE -fopenmp)
   target_link_options(Libtorch::Libtorch INTERFACE -fopenmp)
+  # The official libtorch is a release build: without NDEBUG its headers look at members that it never sets (at::RecordFunction).
+  target_compile_definitions(Libtorch::Libtorch INTERFACE $<$<NOT:$<CONFIG:Release,RelWithDebInfo,MinSizeRel>>:NDEBUG>)
 endif()
 mark_as_advanced(Libtorch_INCLUDE_DIR)

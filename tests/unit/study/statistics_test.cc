@@ -12,13 +12,13 @@
 namespace plugtune::study {
 namespace {
 
-nlohmann::json golden() {
+nlohmann::json golden(const std::string& part) {
   std::ifstream file(std::string(PLUGTUNE_SOURCE_DIR) + "/tests/golden/statistics.json");
-  return nlohmann::json::parse(file);
+  return nlohmann::json::parse(file).at(part);
 }
 
 TEST(Statistics, StudentsIntervalsAndTestsAreScipys) {
-  for (const auto& entry : golden().at("student")) {
+  for (const auto& entry : golden("student")) {
     const auto values = entry.at("values").get<std::vector<double>>();
     const Mean mean = mean_of(values);
     EXPECT_NEAR(mean.value, entry.at("mean").get<double>(), 1e-12);
@@ -32,12 +32,12 @@ TEST(Statistics, StudentsIntervalsAndTestsAreScipys) {
 }
 
 TEST(Statistics, McNemarsExactTestIsScipysBinomial) {
-  for (const auto& entry : golden().at("mcnemar"))
+  for (const auto& entry : golden("mcnemar"))
     EXPECT_NEAR(mcnemar_p(entry.at("first"), entry.at("second")), entry.at("p").get<double>(), 1e-10) << entry;
 }
 
 TEST(Statistics, BootstrapIntervalsAreScipysUpToTheDraw) {
-  for (const auto& entry : golden().at("bootstrap")) {
+  for (const auto& entry : golden("bootstrap")) {
     const auto truth = entry.at("truth").get<std::vector<int32_t>>();
     const report::Answers first{2, truth, entry.at("first"), {}, {}}, second{2, truth, entry.at("second"), {}, {}};
     const Interval interval = bootstrap_interval({{&first, &second}}, "accuracy", /*seed=*/1);
@@ -45,7 +45,7 @@ TEST(Statistics, BootstrapIntervalsAreScipysUpToTheDraw) {
     EXPECT_NEAR(interval.high, entry.at("high").get<double>(), 0.006);
     EXPECT_EQ(bootstrap_interval({{&first, &second}}, "accuracy", 1).low, interval.low);  // the same draw again
   }
-  const auto values = golden().at("bootstrap_of_values");
+  const auto values = golden("bootstrap_of_values");
   const report::Answers first{0, {}, {}, values.at("truth"), values.at("first")},
       second{0, {}, {}, values.at("truth"), values.at("second")};
   const Interval interval = bootstrap_interval({{&first, &second}}, "pearson", 1);
@@ -55,7 +55,7 @@ TEST(Statistics, BootstrapIntervalsAreScipysUpToTheDraw) {
 
 /// Of accuracy there is a shorter way, which groups examples further.
 TEST(Statistics, BothWaysOfTheBootstrapAgree) {
-  const auto entry = golden().at("bootstrap")[0];
+  const auto entry = golden("bootstrap")[0];
   const auto truth = entry.at("truth").get<std::vector<int32_t>>();
   const report::Answers first{2, truth, entry.at("first"), {}, {}}, second{2, truth, entry.at("second"), {}, {}};
   // Micro-averaged over all labels of a class-balanced task macro F1 is close to accuracy, and its interval too.
