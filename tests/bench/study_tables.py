@@ -83,7 +83,8 @@ def fair_tables(results):
             rows.append([one["method"], f"{one['rate']:g}", f"{one['runs']}", mark + accuracy + mark,
                          *(with_interval(one["metrics"][name]) for name in METRICS[1:]), f"{one['trainable_parameters']:,}"])
         if rows:
-            yield f"{reviews(size['size'])} reviews:"
+            kept_back = "" if size["size"] else ", 7,500 of them for validation"
+            yield f"{reviews(size['size'])} reviews{kept_back}:"
             yield ""
             yield from table(["method", "rate", "seeds", *METRICS, "trainable"], rows)
             for pair in size["comparisons"]:
