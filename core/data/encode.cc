@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <exception>
 #include <functional>
 #include <thread>
@@ -19,6 +20,8 @@ namespace plugtune::data {
 namespace {
 
 using formats::grouped;
+
+constexpr size_t kManyExamples = 100;  // among so many a label that stands once is told
 
 /// The rows of a split before they are encoded.
 struct Rows {
@@ -137,6 +140,30 @@ void warn_of_rows(const Dataset& dataset, const Rows& rows, const Conflict& conf
   }
 }
 
+std::string lower(std::string text) {
+  std::ranges::transform(text, text.begin(),
+                         [](unsigned char letter) { return static_cast<char>(std::tolower(letter)); });
+  return text;
+}
+
+/// Slips of spelling, which become labels of their own.
+void warn_of_labels(const std::vector<Example>& examples, EncodedSplit& encoded) {
+  if (encoded.split != Split::kTrain || encoded.task.kind != TaskKind::kClassification) return;
+  const std::vector<std::string>& labels = encoded.task.labels;
+  std::vector<int64_t> counts(labels.size());
+  for (const Example& example : examples)
+    if (example.label >= 0 && example.label < std::ssize(counts)) ++counts[static_cast<size_t>(example.label)];
+  for (size_t i = 0; i < labels.size(); ++i) {
+    for (size_t j = 0; j < i; ++j) {
+      if (lower(labels[i]) == lower(labels[j]))
+        encoded.warnings.push_back(
+            fmt::format("train: labels '{}' and '{}' differ in capitals alone", labels[j], labels[i]));
+    }
+    if (counts[i] == 1 && examples.size() >= kManyExamples)
+      encoded.warnings.push_back(fmt::format("train: one row alone has the label '{}'", labels[i]));
+  }
+}
+
 void warn_of_texts(int64_t max_length, EncodedSplit& encoded) {
   const char* name = split_name(encoded.split);
   const text::EncodedTexts& texts = encoded.texts;
@@ -203,6 +230,7 @@ EncodedSplit encode(const Dataset& dataset, Split split, const text::Tokenizer& 
   });
   encoded.text_hashes = hash_texts(examples, options.threads);
   warn_of_rows(dataset, rows, count_repeats(examples, encoded), encoded);
+  warn_of_labels(examples, encoded);
 
   if (options.masking && options.next_sentence) {
     pair_up(examples, tokenizer, options, encoded);
@@ -214,6 +242,11 @@ EncodedSplit encode(const Dataset& dataset, Split split, const text::Tokenizer& 
     texts.push_back(
         {example.text_a, encoded.task.pairs ? std::optional<std::string_view>(example.text_b) : std::nullopt});
     if (encoded.task.kind == TaskKind::kRegression) {
+      if (!std::isfinite(static_cast<float>(example.value))) {
+        throw Error(fmt::format("{}: {} example {} has the score {:g}, which is no number that a float can hold",
+                                options.source.empty() ? "data" : options.source, split_name(split),
+                                encoded.values.size(), example.value));
+      }
       encoded.values.push_back(example.value);
     } else {
       encoded.labels.push_back(example.label);

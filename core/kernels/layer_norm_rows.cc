@@ -11,7 +11,7 @@ LayerNormGradients layer_norm_backward(const Tensor& grad_out, const Tensor& nor
   const Tensor partial = needs.parameters ? chunk_sums(rows, 2 * columns) : Tensor();
   LayerNormGradients out;
   // Without dropout the masked gradient is the other one.
-  const bool masked_apart = needs.masked && dropout.p > 0;
+  const bool masked_apart = needs.masked && mask_of(dropout).on();
   if (needs.sum || (needs.masked && !masked_apart)) out.sum = torch::empty_like(normalized);
   if (masked_apart) out.masked = torch::empty_like(normalized);
 

@@ -139,7 +139,7 @@ int64_t wrong_answers(const RunReport& report) {
   const Answers& answers = *report.test->answers;
   int64_t wrong = 0;
   for (size_t i = 0; i < answers.size(); ++i)
-    wrong += answers.truth[i] != answers.predicted[i];
+    wrong += answers.is_right(i) ? 0 : 1;
   return wrong;
 }
 

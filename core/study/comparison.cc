@@ -25,14 +25,15 @@ const report::Answers* answers_of(const report::RunReport& report) {
 
 /// Of the same examples; else they cannot be paired.
 bool are_paired(const report::Answers* first, const report::Answers* second) {
-  return first != nullptr && second != nullptr && first->labels == second->labels && first->truth == second->truth &&
+  return first != nullptr && second != nullptr && first->labels == second->labels &&
+         first->multi_label == second->multi_label && first->truth == second->truth &&
          first->true_values == second->true_values;
 }
 
 McNemar mcnemar_of(int64_t seed, const report::Answers& first, const report::Answers& second) {
   McNemar test{seed, 0, 0, 1};
-  for (size_t i = 0; i < first.truth.size(); ++i) {
-    const bool is_first = first.predicted[i] == first.truth[i], is_second = second.predicted[i] == second.truth[i];
+  for (size_t i = 0; i < first.size(); ++i) {
+    const bool is_first = first.is_right(i), is_second = second.is_right(i);
     test.first_alone += is_first && !is_second ? 1 : 0;
     test.second_alone += is_second && !is_first ? 1 : 0;
   }
@@ -40,13 +41,16 @@ McNemar mcnemar_of(int64_t seed, const report::Answers& first, const report::Ans
   return test;
 }
 
+/// McNemar's test is of answers that are right, whatever the metric.
+bool is_of_metric(const Comparison& pair) { return pair.metric == "accuracy" && !pair.mcnemar.empty(); }
+
 /// "over 800 test examples +0.0010 to +0.0030, over 3 seeds -0.0010 to +0.0050"
 std::string evidence_text(const Comparison& pair) {
   std::vector<std::string> parts;
   if (pair.over_examples.is_known()) parts.push_back("over test examples " + interval_text(pair.over_examples));
   if (pair.over_seeds.interval.is_known())
     parts.push_back(fmt::format("over {} seeds {}", pair.seeds.size(), interval_text(pair.over_seeds.interval)));
-  if (pair.seeds.size() == 1 && !pair.mcnemar.empty())
+  if (pair.seeds.size() == 1 && is_of_metric(pair))
     parts.push_back(fmt::format("McNemar p = {:.2g}", pair.mcnemar.front().p));
   return join(parts);
 }
@@ -74,7 +78,7 @@ std::string sentence_of(const Comparison& pair) {
 bool is_distinguishable(const Comparison& pair) {
   const bool by_examples = !pair.over_examples.is_known() || !pair.over_examples.has_zero();
   if (pair.over_seeds.interval.is_known()) return by_examples && !pair.over_seeds.interval.has_zero();
-  return pair.over_examples.is_known() && by_examples && (pair.mcnemar.empty() || pair.mcnemar.front().p < kLevel);
+  return pair.over_examples.is_known() && by_examples && (!is_of_metric(pair) || pair.mcnemar.front().p < kLevel);
 }
 
 }  // namespace

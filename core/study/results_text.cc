@@ -132,8 +132,7 @@ std::string page(const Study& study, const Results& results, const Table& in_tab
   }
   std::string note = fmt::format(
       "{} of {} runs are finished. ± and intervals: 95 %, Student's t over seeds, paired bootstrap over test examples; "
-      "p values are not corrected for "
-      "the number of pairs.",
+      "neither these nor p values are corrected for the number of pairs.",
       results.finished, results.total);
   if (study.jobs > 1) note += fmt::format(" Times were taken with {} runs side by side.", study.jobs);
   return out + note + "\n";
@@ -155,9 +154,10 @@ std::string results_markdown(const Study& study, const Results& results) {
 }
 
 std::string results_tables_html(const Study& study, const Results& results) {
-  return page(study, results, report::html_table,
-              [](const std::string& text) { return fmt::format("<h2>{}</h2>\n", report::escaped(text)); },
-              [](const std::string& text) { return fmt::format("<p>{}</p>\n", report::escaped(text)); });
+  return page(
+      study, results, report::html_table,
+      [](const std::string& text) { return fmt::format("<h2>{}</h2>\n", report::escaped(text)); },
+      [](const std::string& text) { return fmt::format("<p>{}</p>\n", report::escaped(text)); });
 }
 
 std::string results_csv(const Study& study, const Results& results) {

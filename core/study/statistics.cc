@@ -13,7 +13,7 @@
 namespace plugtune::study {
 namespace {
 
-constexpr int kResamples = 10'000, kResamplesOfValues = 1'000;  // values are ranked anew in each
+constexpr int kResamples = 10'000, kFewerResamples = 1'000;  // of values, ranked anew in each, and of rows of labels
 
 double average(const std::vector<double>& values) {
   return std::accumulate(values.begin(), values.end(), 0.0) / static_cast<double>(values.size());
@@ -25,6 +25,11 @@ double standard_error(const std::vector<double>& values) {
   for (const double value : values)
     squares += (value - mean) * (value - mean);
   return std::sqrt(squares / (n - 1) / n);
+}
+
+/// Values that are equal up to rounding do not tell how far others would lie: Student's interval would have no width.
+bool scatters(const std::vector<double>& values) {
+  return standard_error(values) > 1e-12 * std::max(1.0, std::abs(average(values)));
 }
 
 /// numpy's linear quantile.
@@ -53,15 +58,22 @@ void draw(const std::vector<int64_t>& sizes, std::mt19937_64& random, std::vecto
   }
 }
 
-/// Examples of the same truth to which all runs gave the same labels, as one group: {truth, first, second, first, ...}.
+/// Examples of the same truth to which all runs gave the same labels, as one group: {truth, first, second, first, ...},
+/// each of them a label, or of several labels at a time a row.
 std::map<std::vector<int32_t>, int64_t> groups_of(const std::vector<PairedAnswers>& pairs) {
   std::map<std::vector<int32_t>, int64_t> groups;
   std::vector<int32_t> key;
+  const size_t width = pairs.front().first->width();
   for (size_t i = 0; i < pairs.front().first->size(); ++i) {
-    key = {pairs.front().first->truth[i]};
+    const auto add = [&](const std::vector<int32_t>& labels) {
+      key.insert(key.end(), labels.begin() + static_cast<std::ptrdiff_t>(i * width),
+                 labels.begin() + static_cast<std::ptrdiff_t>((i + 1) * width));
+    };
+    key.clear();
+    add(pairs.front().first->truth);
     for (const PairedAnswers& pair : pairs) {
-      key.push_back(pair.first->predicted[i]);
-      key.push_back(pair.second->predicted[i]);
+      add(pair.first->predicted);
+      add(pair.second->predicted);
     }
     ++groups[key];
   }
@@ -118,6 +130,46 @@ Interval bootstrap_of_labels(const std::vector<PairedAnswers>& pairs, const std:
   return percentile_interval(std::move(differences));
 }
 
+/// Of several labels at a time. @param run  which of a key's rows, the truth's being 0
+double row_metric(const std::map<std::vector<int32_t>, int64_t>& groups, const std::vector<int64_t>& drawn,
+                  size_t labels, size_t run, const std::string& metric) {
+  std::vector<std::array<int64_t, 3>> counts(labels);  // found, said wrongly, missed
+  int64_t right = 0, examples = 0;
+  size_t group = 0;
+  for (const auto& [key, size] : groups) {
+    const int64_t times = drawn[group++];
+    bool is_right = true;
+    for (size_t label = 0; label < labels; ++label) {
+      const bool is_true = key[label] != 0, is_said = key[run * labels + label] != 0;
+      is_right = is_right && is_true == is_said;
+      if (is_true || is_said) counts[label][is_true && is_said ? 0 : is_said ? 1 : 2] += times;
+    }
+    right += is_right ? times : 0;
+    examples += times;
+  }
+  const double exact = static_cast<double>(right) / static_cast<double>(examples);
+  return train::multi_label_metrics(std::move(counts), exact, 0).at(metric);
+}
+
+Interval bootstrap_of_rows(const std::vector<PairedAnswers>& pairs, const std::string& metric, uint64_t seed) {
+  const auto groups = groups_of(pairs);
+  const size_t labels = pairs.front().first->width();
+  std::vector<int64_t> sizes, drawn(groups.size());
+  for (const auto& [key, size] : groups)
+    sizes.push_back(size);
+  std::mt19937_64 random(seed);
+  std::vector<double> differences(kFewerResamples);
+  for (double& difference : differences) {
+    draw(sizes, random, drawn);
+    difference = 0;
+    for (size_t pair = 0; pair < pairs.size(); ++pair)
+      difference += row_metric(groups, drawn, labels, 2 * pair + 1, metric) -
+                    row_metric(groups, drawn, labels, 2 * pair + 2, metric);
+    difference /= static_cast<double>(pairs.size());
+  }
+  return percentile_interval(std::move(differences));
+}
+
 double regression_metric(const report::Answers& answers, const Tensor& rows, const std::string& metric) {
   const auto size = static_cast<int64_t>(answers.size());
   const Tensor predicted = torch::tensor(answers.predicted_values).view({size, 1}).index_select(0, rows);
@@ -129,7 +181,7 @@ Interval bootstrap_of_values(const std::vector<PairedAnswers>& pairs, const std:
   std::mt19937_64 random(seed);
   const auto examples = static_cast<int64_t>(pairs.front().first->size());
   std::uniform_int_distribution<int64_t> any(0, examples - 1);
-  std::vector<double> differences(kResamplesOfValues);
+  std::vector<double> differences(kFewerResamples);
   std::vector<int64_t> indices(static_cast<size_t>(examples));
   for (double& difference : differences) {
     std::ranges::generate(indices, [&] { return any(random); });
@@ -150,6 +202,7 @@ Mean mean_of(const std::vector<double>& values) {
   if (values.empty()) return mean;
   mean.value = average(values);
   if (values.size() < 2) return mean;
+  if (!scatters(values)) return mean;
   const boost::math::students_t distribution(static_cast<double>(values.size() - 1));
   const double half = boost::math::quantile(distribution, (1 + kConfidence) / 2) * standard_error(values);
   mean.interval = {mean.value - half, mean.value + half};
@@ -159,7 +212,7 @@ Mean mean_of(const std::vector<double>& values) {
 double student_p(const std::vector<double>& differences) {
   if (differences.size() < 2) return NAN;
   const double mean = average(differences), error = standard_error(differences);
-  if (error == 0) return mean == 0 ? 1 : 0;
+  if (!scatters(differences)) return std::abs(mean) < 1e-12 ? 1 : NAN;
   const boost::math::students_t distribution(static_cast<double>(differences.size() - 1));
   return 2 * boost::math::cdf(boost::math::complement(distribution, std::abs(mean / error)));
 }
@@ -175,6 +228,7 @@ Interval bootstrap_interval(const std::vector<PairedAnswers>& pairs, const std::
   const TaskKind kind = any.labels > 0 ? TaskKind::kClassification : TaskKind::kRegression;
   const std::vector<std::string> names = train::metric_names(kind);
   if (metric == "loss" || std::ranges::find(names, metric) == names.end() || any.size() == 0) return {};
+  if (any.multi_label) return bootstrap_of_rows(pairs, metric, seed);
   return any.labels > 0 ? bootstrap_of_labels(pairs, metric, seed) : bootstrap_of_values(pairs, metric, seed);
 }
 

@@ -21,14 +21,14 @@ struct Interval {
 
 struct Mean {
   double value = NAN;
-  Interval interval{};  ///< of 95 %, by Student's t; of one value not known
+  Interval interval{};  ///< of 95 %, by Student's t; of one value, or of equal ones, not known
   size_t count = 0;
   double half_width() const { return (interval.high - interval.low) / 2; }
 };
 Mean mean_of(const std::vector<double>& values);
 
 /// Two-sided p of Student's t test that the values' mean is 0: of paired differences, the paired test. 1 when all are 0;
-/// NaN of fewer than two.
+/// NaN of fewer than two, and of values that are equal.
 double student_p(const std::vector<double>& differences);
 
 /// Two-sided p of McNemar's exact test: of the examples that one of two alone got right, `first` are the first one's.

@@ -247,9 +247,11 @@ void read_common(Study& study) {
     if (study.tables.find(name) != nullptr) study.base.emplace_back(name, table_of(study, name));
   for (const auto& [name, node] : std::get<ConfigNode::Table>(study.tables.value)) {
     if (std::ranges::find(kTables, name) != kTables.end()) continue;
-    const std::string hint = name == "strategy" ? "; each [[method]] has its own; "
-                             : name == "run"    ? "; name and seeds are in [study]; "
-                                                : did_you_mean(name, kTables);
+    const bool is_experiment = study.tables.find("study") == nullptr && study.tables.find("method") == nullptr;
+    const std::string hint = name == "strategy" && is_experiment ? "; this is an experiment: plugtune train; "
+                             : name == "strategy"                ? "; each [[method]] has its own; "
+                             : name == "run"                     ? "; name and seeds are in [study]; "
+                                                                 : did_you_mean(name, kTables);
     study.problem(name,
                   fmt::format("unknown table{}tables of a study: {}",
                               hint.empty()          ? "; "

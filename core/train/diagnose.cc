@@ -47,10 +47,15 @@ std::string first_bad_site(model::Bert& model, const std::vector<data::Batch>& s
 
 }  // namespace
 
+std::string first_not_finite_parameter(const FlatOptimizer& optimizer) {
+  for (const std::string& name : optimizer.names())
+    if (!finite(optimizer.master(name))) return name;
+  return "";
+}
+
 std::string first_not_finite(model::Bert& model, const std::vector<data::Batch>& step, const FlatOptimizer& optimizer) {
-  for (const std::string& name : optimizer.names()) {
-    if (!finite(optimizer.master(name))) return "the trained values of " + name + " are not finite";
-  }
+  if (const std::string name = first_not_finite_parameter(optimizer); !name.empty())
+    return "the trained values of " + name + " are not finite";
   const std::string site = first_bad_site(model, step);
   if (!site.empty()) return site + " gives values that are not finite";
   // Backward runs from the head down: the last one in forward order is where it began.

@@ -29,7 +29,8 @@ class Gatherer {
       const Tensor gathered = torch::cat(targets_).cpu();
       predictions_.targets = torch::empty_like(gathered).index_copy_(0, torch::cat(positions_), gathered);
     }
-    if (predictions_.guessed > 0) predictions_.loss /= static_cast<double>(predictions_.guessed);
+    if (options_.task == TaskKind::kText)
+      predictions_.loss /= static_cast<double>(predictions_.guessed);  // of none NaN
     if (predictions_.sequences > 0) predictions_.next_sentence_loss /= static_cast<double>(predictions_.sequences);
     return predictions_;
   }

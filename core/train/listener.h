@@ -31,7 +31,7 @@ struct EvalReport {
   double epoch = 0;
   double seconds = 0;  ///< training time of this epoch (or since the last evaluation), without evaluating
   double eval_seconds = 0;
-  double train_loss = 0;  ///< mean over the examples since the last evaluation
+  double train_loss = 0;  ///< mean of the steps' losses since the last evaluation; NaN where none had anything to learn
   Metrics eval;
   bool is_best = false;
 };

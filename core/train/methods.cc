@@ -2,9 +2,11 @@
 #include "train/methods.h"
 
 #include <dlfcn.h>
+#include <fmt/format.h>
 #include <torch/csrc/autograd/function.h>
 
 #include <algorithm>
+#include <cmath>
 #include <set>
 #include <typeinfo>
 
@@ -89,6 +91,13 @@ ParamRule Methods::rule(const std::string& name) const {
   for (const auto& strategy : strategies_) {
     if (strategy.grouping == nullptr) continue;
     const ParamRule own = strategy.plugin.call("rule()", [&] { return strategy.grouping->rule(name); });
+    const auto check = [&](const char* field, double value) {
+      if (std::isfinite(value) && value >= 0) return;
+      throw Error(fmt::format("in {}, rule() of '{}': {} must be a finite number from 0 on, got {:g}",
+                              strategy.plugin.subject(), name, field, value));
+    };
+    check("learning_rate_scale", own.learning_rate_scale);
+    check("weight_decay", own.weight_decay.value_or(0));
     combined.learning_rate_scale *= own.learning_rate_scale;
     if (own.weight_decay) combined.weight_decay = own.weight_decay;
   }

@@ -41,24 +41,19 @@ Metrics classification(const Tensor& logits, const Tensor& targets, double loss)
 Metrics multi_label(const Tensor& logits, const Tensor& targets, double loss) {
   const Tensor predicted = logits > 0, expected = targets > 0.5;
   const double exact = (predicted == expected).all(1).to(torch::kFloat64).mean().item<double>();
-  const auto per_label = [](const Tensor& hits) { return hits.sum(0).to(torch::kFloat64).contiguous(); };
+  const auto per_label = [](const Tensor& hits) { return hits.sum(0); };
   const Tensor tp = per_label(predicted & expected), fp = per_label(predicted & ~expected),
                fn = per_label(~predicted & expected);
-  Metrics metrics;
-  std::vector<Counts> counts;
-  for (int64_t i = 0; i < logits.size(1); ++i) {
-    counts.push_back({tp[i].item<double>(), fp[i].item<double>(), fn[i].item<double>()});
-    metrics.label_counts.push_back({tp[i].item<int64_t>(), fp[i].item<int64_t>(), fn[i].item<int64_t>()});
-  }
-  const Counts all{tp.sum().item<double>(), fp.sum().item<double>(), fn.sum().item<double>()};
-  metrics.values = {{"loss", loss},           {"accuracy", exact}, {"precision", all.precision()},
-                    {"recall", all.recall()}, {"f1", all.f1()},    {"macro_f1", mean_of(counts, &Counts::f1)}};
-  return metrics;
+  std::vector<std::array<int64_t, 3>> counts;
+  for (int64_t i = 0; i < logits.size(1); ++i)
+    counts.push_back({tp[i].item<int64_t>(), fp[i].item<int64_t>(), fn[i].item<int64_t>()});
+  return multi_label_metrics(std::move(counts), exact, loss);
 }
 
 /// Ranks from 1; equal values share the mean of their ranks.
 Tensor ranks(const Tensor& values) {
   const int64_t n = values.size(0);
+  if (torch::isnan(values).any().item<bool>()) return torch::full({n}, NAN, torch::kFloat64);  // has no order
   const double* value = values.data_ptr<double>();
   std::vector<int64_t> order(static_cast<size_t>(n));
   std::iota(order.begin(), order.end(), 0);
@@ -126,6 +121,23 @@ Metrics confusion_metrics(std::vector<std::vector<int64_t>> confusion, double lo
                     {"recall", value(&Counts::recall)},
                     {"f1", value(&Counts::f1)},
                     {"macro_f1", mean_of(counts, &Counts::f1)}};
+  return metrics;
+}
+
+Metrics multi_label_metrics(std::vector<std::array<int64_t, 3>> label_counts, double exact, double loss) {
+  Counts all;
+  std::vector<Counts> counts;
+  for (const auto& [found, wrong, missed] : label_counts) {
+    const Counts label{static_cast<double>(found), static_cast<double>(wrong), static_cast<double>(missed)};
+    all.true_positive += label.true_positive;
+    all.false_positive += label.false_positive;
+    all.false_negative += label.false_negative;
+    counts.push_back(label);
+  }
+  Metrics metrics;
+  metrics.label_counts = std::move(label_counts);
+  metrics.values = {{"loss", loss},           {"accuracy", exact}, {"precision", all.precision()},
+                    {"recall", all.recall()}, {"f1", all.f1()},    {"macro_f1", mean_of(counts, &Counts::f1)}};
   return metrics;
 }
 

@@ -34,6 +34,9 @@ bool is_better(const std::string& metric, double value, double than);
 /// The metrics of compute_metrics() of a classification whose counts are known. @param confusion  [true label][predicted label]
 Metrics confusion_metrics(std::vector<std::vector<int64_t>> confusion, double loss);
 
+/// The same of several labels at a time. @param label_counts  as in Metrics   @param exact  share of the examples that are right in all labels
+Metrics multi_label_metrics(std::vector<std::array<int64_t, 3>> label_counts, double exact, double loss);
+
 /// Names of the metrics of a task, "loss" first.
 std::vector<std::string> metric_names(TaskKind kind, bool next_sentence = false);
 

@@ -113,7 +113,9 @@ TrainResult Trainer::run(bool resume) {
   while (progress_.step < total_steps_ && !stopped_early) {
     train_step();
     const bool last = progress_.step == total_steps_;
-    if (job_.evaluation != nullptr && (last || is_due(job_.eval.every))) evaluate();
+    const bool evaluates = job_.evaluation != nullptr && (last || is_due(job_.eval.every));
+    if (evaluates || last || is_due(job_.settings.checkpoint_every)) check_parameters();
+    if (evaluates) evaluate();
     stopped_early = should_stop_early();
     const int signal = pending_interrupt();
     if (last || stopped_early || signal != 0 || is_due(job_.settings.checkpoint_every)) save_checkpoint();
@@ -224,7 +226,7 @@ double Trainer::forward_backward(const std::vector<data::Batch>& step) {
   for (Progress::Sums* sums : {&progress_.since_evaluation, &progress_.since_log}) {
     sums->loss += step_loss;
     sums->auxiliary_loss += auxiliary_loss;
-    sums->steps += 1;
+    sums->steps += examples > 0 ? 1 : 0;  // masked LM may choose no token of a short step
     sums->correct += correct;
     sums->examples += examples;
   }
@@ -235,6 +237,15 @@ void Trainer::fail_not_finite(const std::vector<data::Batch>& step, double loss)
   throw Error(fmt::format(
       "training: the {} is not finite at step {}: {}; lower train.learning_rate, or set train.max_grad_norm",
       std::isfinite(loss) ? "gradient" : "loss", progress_.step + 1, first_not_finite(job_.model, step, optimizer_)));
+}
+
+void Trainer::check_parameters() const {
+  const std::string name = first_not_finite_parameter(optimizer_);
+  if (name.empty()) return;
+  throw Error(
+      fmt::format("training: the trained values of {} are not finite after step {}; lower train.learning_rate, or set "
+                  "train.max_grad_norm",
+                  name, progress_.step));
 }
 
 void Trainer::log_step(double norm) {
@@ -263,6 +274,12 @@ void Trainer::log_step(double norm) {
   log_tokens_ = progress_.tokens;
 }
 
+std::string Trainer::not_finite_text(const Predictions& predictions) const {
+  return job_.model.options().task == TaskKind::kText && predictions.guessed == 0
+             ? "this evaluation had no token to guess: it has too few for task.mask_probability, and is never the best"
+             : "the loss of this evaluation is not finite: it is never the best";
+}
+
 void Trainer::evaluate() {
   const double start = now();
   EvalReport report;
@@ -271,14 +288,14 @@ void Trainer::evaluate() {
   last_predictions_ = job_.methods.guard(
       "forward()", [&] { return predict(job_.model, *job_.evaluation, job_.eval.batch_tokens, evaluation_features_); });
   report.eval = metrics_of(job_.model.options().task, *last_predictions_);
-  report.train_loss =
-      progress_.since_evaluation.loss / static_cast<double>(std::max<int64_t>(1, progress_.since_evaluation.steps));
+  report.train_loss = progress_.since_evaluation.loss / static_cast<double>(progress_.since_evaluation.steps);
   report.seconds = progress_.seconds_since_evaluation;
   report.eval_seconds = now() - start;
-  const double value = report.eval.at(job_.eval.metric);
-  const bool may_be_best = job_.methods.have_final_form();
+  const double value = report.eval.at(job_.eval.metric), loss = report.eval.at("loss");
+  if (!std::isfinite(loss)) job_.listener.on_message(not_finite_text(*last_predictions_));
+  const bool is_final_form = job_.methods.have_final_form();
   report.is_best =
-      may_be_best &&
+      is_final_form && std::isfinite(loss) && std::isfinite(value) &&
       (progress_.best_index < 0 ||
        is_better(job_.eval.metric, value,
                  progress_.evaluations[static_cast<size_t>(progress_.best_index)].eval.at(job_.eval.metric)));
@@ -286,7 +303,7 @@ void Trainer::evaluate() {
     progress_.best_index = static_cast<int64_t>(progress_.evaluations.size());
     progress_.evaluations_since_best = 0;
     if (job_.eval.keep_best && job_.checkpoints != nullptr) job_.checkpoints->save_best(delta());
-  } else if (may_be_best) {
+  } else if (is_final_form) {
     ++progress_.evaluations_since_best;
   }
   progress_.evaluations.push_back(report);
@@ -375,8 +392,11 @@ void Trainer::load_checkpoint(const Checkpoint& checkpoint) {
 }
 
 void Trainer::keep_best() {
-  if (progress_.best_index < 0 && !progress_.evaluations.empty())
-    job_.listener.on_message("no evaluation was of the strategy's final form: the last step is kept");
+  if (progress_.best_index < 0 && !progress_.evaluations.empty()) {
+    job_.listener.on_message(job_.methods.have_final_form()
+                                 ? "no evaluation can be the best: the last step is kept"
+                                 : "no evaluation was of the strategy's final form: the last step is kept");
+  }
   if (progress_.best_index < 0 || job_.checkpoints == nullptr) return;
   NamedTensors best = job_.checkpoints->best();
   words_.gather(best);

@@ -68,6 +68,9 @@ class Trainer {
   [[noreturn]] void fail_not_finite(const std::vector<data::Batch>& step, double loss);
   void log_step(double norm);
   void evaluate();
+  std::string not_finite_text(const Predictions& predictions) const;
+  /// Throws Error where the last update left a value that is not finite, which no loss has shown yet.
+  void check_parameters() const;
   bool tells_accuracy() const;
   bool should_stop_early() const;
   void save_checkpoint() const;

@@ -156,11 +156,15 @@ class MaskedLm(PlugtuneTest):
     def test_texts_with_nothing_to_guess_train(self):
         lines = ["좋다", "."] * 20
         (self.folder / "train.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
-        self.train("run", FULL, task=TASK + "mask_probability = 0.01\n", length="steps = 6",
-                   sets=("--set", "data.plugin=text", "--set", f"data.path={self.folder}/train.txt",
+        shown = self.train("run", FULL, task=TASK + "mask_probability = 0.01\n", length="steps = 6",
+                           sets=("--set", "data.plugin=text", "--set", f"data.path={self.folder}/train.txt",
                          "--set", "data.validation_share=0.2", "--set", "data.train_limit=0",
                          "--set", "train.batch_size=1"))
-        self.assertTrue(all(epoch["eval"]["loss"] is not None for epoch in self.report("runs/run")["epochs"]))
+        self.assertIn("this evaluation had no token to guess: it has too few for task.mask_probability, and is never the best\n", shown)
+        epochs = self.report("runs/run")["epochs"]
+        self.assertEqual([(epoch["eval"]["loss"], epoch["is_best"]) for epoch in epochs], [(None, False)] * len(epochs))
+        self.succeed("compare", "runs/run")
+        self.succeed("report", "runs/run")
 
     def test_other_libraries_get_the_adapter_without_the_head(self):
         self.train("lora", LORA, length="steps = 2")

@@ -41,7 +41,8 @@ TEST(Answers, AreTakenFromPredictionsAsTheTaskSays) {
   predictions.targets = torch::tensor({int64_t{0}, int64_t{0}});
   EXPECT_EQ(*answers_of(TaskKind::kClassification, predictions), (Answers{2, {0, 0}, {0, 1}, {}, {}}));
   predictions.targets = torch::tensor({{1.0F, 0.0F}, {0.0F, 1.0F}});
-  EXPECT_EQ(*answers_of(TaskKind::kMultiLabel, predictions), (Answers{2, {1, 1}, {1, 0}, {}, {}}));  // whole rows
+  EXPECT_EQ(*answers_of(TaskKind::kMultiLabel, predictions),
+            (Answers{2, {1, 0, 0, 1}, {1, 0, 1, 1}, {}, {}, /*multi_label=*/true}));
   predictions.logits = torch::tensor({{0.25F}, {0.75F}});
   predictions.targets = torch::tensor({1.0F, 2.0F});
   EXPECT_EQ(*answers_of(TaskKind::kRegression, predictions), (Answers{0, {}, {}, {1, 2}, {0.25F, 0.75F}}));

@@ -29,6 +29,8 @@ TEST(Statistics, StudentsIntervalsAndTestsAreScipys) {
   EXPECT_FALSE(mean_of({0.5}).interval.is_known());
   EXPECT_TRUE(std::isnan(student_p({0.5})));
   EXPECT_EQ(student_p({0, 0, 0}), 1);
+  EXPECT_FALSE(mean_of({0.3, 0.1 + 0.2}).interval.is_known());  // equal up to rounding: nothing is known of the scatter
+  EXPECT_TRUE(std::isnan(student_p({0.3, 0.1 + 0.2})));
 }
 
 TEST(Statistics, McNemarsExactTestIsScipysBinomial) {
@@ -53,6 +55,17 @@ TEST(Statistics, BootstrapIntervalsAreScipysUpToTheDraw) {
   EXPECT_NEAR(interval.high, values.at("high").get<double>(), 0.02);
 }
 
+TEST(Statistics, BootstrapOfSeveralLabelsAtATimeDrawsWholeRows) {
+  const auto rows = golden("bootstrap_of_rows");
+  const report::Answers first{rows.at("labels"), rows.at("truth"), rows.at("first"), {}, {}, /*multi_label=*/true},
+      second{rows.at("labels"), rows.at("truth"), rows.at("second"), {}, {}, /*multi_label=*/true};
+  const Interval interval = bootstrap_interval({{&first, &second}}, "f1", 1);
+  EXPECT_NEAR(interval.low, rows.at("low").get<double>(), 0.006);
+  EXPECT_NEAR(interval.high, rows.at("high").get<double>(), 0.006);
+  for (const char* metric : {"accuracy", "precision", "recall", "macro_f1"})
+    EXPECT_TRUE(bootstrap_interval({{&first, &second}}, metric, 1).is_known()) << metric;
+}
+
 /// Of accuracy there is a shorter way, which groups examples further.
 TEST(Statistics, BothWaysOfTheBootstrapAgree) {
   const auto entry = golden("bootstrap")[0];
@@ -71,28 +84,29 @@ TEST(Statistics, ALossHasNoBootstrap) {
 }
 
 /// Reports of a study's runs with these accuracies and answers to 400 examples: the first `right` of each are right.
-std::vector<report::RunReport> reports(const std::vector<double>& accuracies) {
+std::vector<report::RunReport> reports(const std::vector<double>& accuracies, const std::string& metric = "accuracy") {
   std::vector<report::RunReport> all;
   for (const double accuracy : accuracies) {
     report::RunReport report = report::sample_report();
     const std::vector<int32_t> truth(400, 1);
     std::vector<int32_t> predicted(400, 0);
     std::fill_n(predicted.begin(), static_cast<int64_t>(std::lround(400 * accuracy)), 1);
-    report.test->metrics.values = {{"accuracy", accuracy}};
+    report.test->metrics.values = {{metric, accuracy}};
     report.test->answers = report::Answers{2, truth, predicted, {}, {}};
     all.push_back(std::move(report));
   }
   return all;
 }
 
-Comparison compare(const std::vector<report::RunReport>& first, const std::vector<report::RunReport>& second) {
+Comparison compare(const std::vector<report::RunReport>& first, const std::vector<report::RunReport>& second,
+                   const std::string& metric = "accuracy") {
   const auto seeded = [](const std::vector<report::RunReport>& all) {
     std::vector<SeededRun> runs;
     for (const report::RunReport& report : all)
       runs.push_back({static_cast<int64_t>(runs.size()) + 1, &report});
     return runs;
   };
-  return compare_methods("a", seeded(first), "b", seeded(second), "accuracy", 1);
+  return compare_methods("a", seeded(first), "b", seeded(second), metric, 1);
 }
 
 TEST(Comparison, MethodsDifferWhenNeitherExamplesNorSeedsExplainIt) {
@@ -119,6 +133,13 @@ TEST(Comparison, OfOneSeedTheSentenceSaysSo) {
   const Comparison pair = compare(reports({0.9}), reports({0.8}));
   EXPECT_TRUE(pair.is_distinguishable);
   EXPECT_TRUE(pair.sentence.ends_with("McNemar p = 1.8e-12). One seed says nothing of others.")) << pair.sentence;
+}
+
+/// McNemar counts right answers: of another metric it neither decides nor is told.
+TEST(Comparison, OfAnotherMetricMcNemarSaysNothing) {
+  const Comparison pair = compare(reports({0.9}, "recall"), reports({0.8}, "recall"), "recall");
+  EXPECT_TRUE(pair.is_distinguishable);
+  EXPECT_EQ(pair.sentence.find("McNemar"), std::string::npos) << pair.sentence;
 }
 
 TEST(Comparison, WithoutAnswersAndSecondSeedNothingIsSaid) {

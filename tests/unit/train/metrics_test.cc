@@ -38,6 +38,13 @@ TEST(Metrics, OfMaskedLmAreOverTheChosenTokens) {
   EXPECT_EQ(language_metrics(0, 0, 0).at("accuracy"), 0.0);  // nothing was to be guessed
 }
 
+TEST(Metrics, WhatIsNoNumberHasNoRank) {
+  const Metrics metrics = compute_metrics(TaskKind::kRegression, torch::tensor({{1.0F}, {NAN}, {2.0F}, {NAN}}),
+                                          torch::tensor({1.0F, 2.0F, 3.0F, 4.0F}), 0);
+  EXPECT_TRUE(std::isnan(metrics.at("spearman")));
+  EXPECT_TRUE(std::isnan(metrics.at("pearson")));
+}
+
 TEST(Metrics, EqualScikitLearnAndScipy) {
   const auto all = golden();
   for (const auto& entry : all["cases"]) {
