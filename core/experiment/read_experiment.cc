@@ -261,7 +261,7 @@ void read_train(Experiment& experiment) {
   train.weight_decay = table->number("weight_decay", train.weight_decay, 0);
   train.beta1 = table.below_one("beta1", train.beta1);
   train.beta2 = table.below_one("beta2", train.beta2);
-  train.epsilon = table->number("epsilon", train.epsilon, 0);
+  train.epsilon = table.positive("epsilon", train.epsilon);
   train.max_grad_norm = table->number("max_grad_norm", train.max_grad_norm, 0);
   train.precision = table->choice("precision", "auto", {"auto", "fp32", "bf16"}) == "bf16" ? train::Precision::kBf16
                                                                                            : train::Precision::kFp32;
@@ -308,7 +308,8 @@ void reject_unknown_tables(Experiment& experiment) {
       experiment.problem(name, fmt::format("belongs into a table; did you mean '{}'?", key));
       continue;
     }
-    const std::string hint = did_you_mean(name, kTables);
+    const bool is_study = name == "study" || name == "method";
+    const std::string hint = is_study ? "; this is a study: plugtune sweep;" : did_you_mean(name, kTables);
     experiment.problem(
         name, "unknown table" + (hint.empty() ? "; " : hint + " ") + "tables of an experiment: " + join(kTables));
   }

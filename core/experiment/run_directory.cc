@@ -79,15 +79,16 @@ RunDirectory::RunDirectory(const fs::path& run, const ConfigNode& resolved, bool
     throw Error(fmt::format("{}: is finished (it has a report.json), there is nothing to resume", name));
   if (state == RunState::kFinished)
     throw Error(fmt::format("{}: holds a finished run; choose another --output, or remove it", name));
+  if (state == RunState::kStarted) lock();
   if (state == RunState::kStarted && !resume) {
+    ::close(std::exchange(lock_, -1));
     throw Error(fmt::format(
         "{}: holds a run that was started and not finished; go on with it by --resume, or choose another --output",
         name));
   }
   resumed_ = state == RunState::kStarted;
   if (resumed_) {
-    lock();
-    check_same_experiment(resolved);
+    check_same_experiment(paths_, resolved);
     formats::remove_leftovers_in(run);
   } else {
     write_first(resolved);
@@ -102,7 +103,8 @@ RunDirectory::~RunDirectory() {
 void RunDirectory::write_first(const ConfigNode& resolved) const {
   formats::AtomicDirectory directory(paths_.root);
   directory.write(paths_.experiment().filename(), experiment_text(paths_.root, resolved));
-  directory.commit();
+  // Another process may have found no run here either, and been faster.
+  if (!directory.commit_new()) throw_is_taken();
 }  // which lets go of its own lock on the directory
 
 void RunDirectory::lock() {
@@ -110,19 +112,23 @@ void RunDirectory::lock() {
   // Some file systems have no locks; a second writer there is the user's to avoid.
   if (lock_ >= 0 && ::flock(lock_, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
     ::close(std::exchange(lock_, -1));
-    throw Error(
-        fmt::format("{}: another plugtune is training this run right now; wait for it, or choose another --output",
-                    paths_.root.string()));
+    throw_is_taken();
   }
 }
 
-void RunDirectory::check_same_experiment(const ConfigNode& resolved) const {
-  std::vector<std::string> problems = differences(read_toml(paths_.experiment()), resolved);
+void RunDirectory::throw_is_taken() const {
+  throw Error(
+      fmt::format("{}: another plugtune is training this run right now; wait for it, or choose another --output",
+                  paths_.root.string()));
+}
+
+void check_same_experiment(const RunPaths& paths, const ConfigNode& resolved) {
+  std::vector<std::string> problems = differences(read_toml(paths.experiment()), resolved);
   if (problems.empty()) return;
-  const std::string file = paths_.experiment().string();
+  const std::string file = paths.experiment().string();
   for (std::string& problem : problems)
     problem = fmt::format("{}: cannot be resumed with other settings, {}", file, problem);
-  problems.back() += fmt::format("; resume with: plugtune train {} --output {} --resume", file, paths_.root.string());
+  problems.back() += fmt::format("; resume with: plugtune train {} --output {} --resume", file, paths.root.string());
   throw Error(problems);
 }
 

@@ -58,13 +58,16 @@ class RunDirectory {
 
  private:
   void write_first(const ConfigNode& resolved) const;
-  void check_same_experiment(const ConfigNode& resolved) const;
   void lock();
+  [[noreturn]] void throw_is_taken() const;
 
   RunPaths paths_;
   bool resumed_ = false;
   int lock_ = -1;  // descriptor of the directory, locked
 };
+
+/// Throws Error that tells every setting of a run which differs: it cannot be resumed with these.
+void check_same_experiment(const RunPaths& paths, const ConfigNode& resolved);
 
 /// The text of a run's experiment.toml: the tables below the command that repeats the run.
 std::string experiment_text(const std::filesystem::path& run, const ConfigNode& resolved);

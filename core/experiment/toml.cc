@@ -176,8 +176,12 @@ ConfigNode parse_toml(std::string_view text, const std::string& file) {
     const toml::source_position& at = error.source().begin;
     const std::string problem = syntax_problem(std::string(error.description()));
     const bool unquoted = problem.find("could not determine value type") != problem.npos;
-    throw Error(fmt::format("{}:{}: is not TOML at column {}: {}{}", file, at.line, at.column, problem,
-                            unquoted ? "; text needs quotes: key = \"text\"" : ""));
+    const bool is_other = file.ends_with(".csv") || file.ends_with(".tsv") || file.ends_with(".json") ||
+                          file.ends_with(".jsonl") || file.ends_with(".txt");
+    const char* hint = is_other   ? "; a .toml file is expected here, which names its data under [data]"
+                       : unquoted ? "; text needs quotes: key = \"text\""
+                                  : "";
+    throw Error(fmt::format("{}:{}: is not TOML at column {}: {}{}", file, at.line, at.column, problem, hint));
   }
 }
 

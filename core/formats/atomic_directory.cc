@@ -84,6 +84,20 @@ void AtomicDirectory::copy(const fs::path& source, const std::string& name) {
 void AtomicDirectory::commit() {
   if (const int failure = sync_tree(temporary_); failure != 0) fail(failure);
   replace_target();
+  confirm();
+}
+
+bool AtomicDirectory::commit_new() {
+  if (const int failure = sync_tree(temporary_); failure != 0) fail(failure);
+  if (::rename(temporary_.c_str(), target_.c_str()) != 0) {
+    if (errno == ENOTEMPTY || errno == EEXIST || errno == ENOTDIR) return false;
+    fail(errno);
+  }
+  confirm();
+  return true;
+}
+
+void AtomicDirectory::confirm() {
   committed_ = true;
   if (const int failure = sync_directory(target_.parent_path()); failure != 0) {
     throw Error(

@@ -59,9 +59,13 @@ class AtomicDirectory {
   const std::filesystem::path& building_path() const noexcept { return temporary_; }
 
   void commit();
+  /// The same, but replaces nothing. False, and nothing is changed, where there is something of that name by now (an empty
+  /// directory is as good as none).
+  bool commit_new();
 
  private:
   uint64_t bytes() const;
+  void confirm();
   void replace_target();
   [[noreturn]] void fail(int error_number) const;
 

@@ -134,6 +134,9 @@ constexpr CheckExplanation kExplanations[] = {
      "training.",
      "Drop out only while is_training(): torch::dropout(x, p, is_training()). A patch asks itself, not the "
      "strategy."},
+    {"report", "Collects what a Reporter has to show of one batch: each table has as many values as names.",
+     "A run asks once, in its last evaluation. Tables that are not what they say are told and left out of its report.",
+     "values of a ReportTable is a tensor (rows, columns), one name for each row and for each column."},
     {"speed",
      "The fastest of a few training steps of the small model with this strategy, with all weights training, and "
      "with the head alone, measured in turn. It is told and never judged.",

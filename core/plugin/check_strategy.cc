@@ -248,6 +248,16 @@ std::string check_bad_state(const CheckSubject& subject) {
   return "";
 }
 
+/// What it has for the report of a run, collected over one batch.
+std::string check_report(const CheckSubject& subject) {
+  Trial trial(subject, subject.load());
+  trial.apply();
+  if (trial.strategy().reporter == nullptr) skip("has no Reporter");
+  trial.plugin().call("report_begin()", [&] { trial.strategy().reporter->report_begin(); });
+  trial.logits();
+  return counted(trial.strategy().report_end().size(), "heat map");
+}
+
 }  // namespace
 
 const std::vector<CheckCase>& strategy_cases() {
@@ -269,6 +279,7 @@ const std::vector<CheckCase>& strategy_cases() {
       {"types", "forward", "computes in bfloat16 and float64 when the model does", check_types},
       {"finite-differences", "types", "gradients are what small changes do to the loss", check_differences},
       {"modes", "forward", "evaluation mode draws no random numbers", check_modes},
+      {"report", "forward", "its tables for the report are what they say", check_report},
       {"speed", "gradients", "what a training step costs (told, not judged)", check_speed},
   };
   return kCases;

@@ -6,6 +6,7 @@
 #include <set>
 #include <vector>
 
+#include "formats/wording.h"
 #include "plugin/library.h"
 #include "plugin/stamp.h"
 #include "plugtune/error.h"
@@ -217,6 +218,19 @@ void LoadedStrategy::begin(const TrainingPlan& plan) const {
 
 bool LoadedStrategy::has_final_form() const {
   return final_form == nullptr || plugin.call("has_final_form()", [&] { return final_form->has_final_form(); });
+}
+
+std::vector<ReportTable> LoadedStrategy::report_end() const {
+  const std::vector<ReportTable> tables = plugin.call("report_end()", [&] { return reporter->report_end(); });
+  for (const ReportTable& table : tables) {
+    const std::vector<int64_t> promised = {std::ssize(table.rows), std::ssize(table.columns)};
+    if (table.values.defined() && table.values.sizes() == promised) continue;
+    throw Error(
+        fmt::format("in {}, report_end(): the values of table '{}' must have shape {}, as its rows and columns, got {}",
+                    plugin.subject(), table.title, formats::shape_text(promised),
+                    table.values.defined() ? formats::shape_text(table.values.sizes()) : "none"));
+  }
+  return tables;
 }
 
 }  // namespace plugtune::plugin

@@ -92,6 +92,8 @@ struct LoadedStrategy {
   void begin(const TrainingPlan& plan) const;
   /// What the strategy says of its form, guarded; true where it does not say.
   bool has_final_form() const;
+  /// What a strategy with a reporter collected, guarded. Throws Error too where a table is not what ReportTable promises.
+  std::vector<ReportTable> report_end() const;
 };
 
 /// A dataset whose calls are guarded already: `dataset` forwards to the plugin's object.

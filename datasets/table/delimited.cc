@@ -28,7 +28,8 @@ class DelimitedRows final : public Rows {
  public:
   DelimitedRows(const plugtune::TextFile& file, Dialect dialect, plugtune::FileProblems& problems, bool has_header,
                 size_t width, const std::array<ptrdiff_t, kColumns>& columns)
-      : reader_(file, dialect, problems),
+      : file_(file),
+        reader_(file, dialect, problems),
         problems_(problems),
         dialect_(dialect),
         width_(width),
@@ -57,9 +58,15 @@ class DelimitedRows final : public Rows {
     const std::string delimiter = plugtune::shown({&dialect_.delimiter, 1});
     if (dialect_.quote == '\0') return "a text must not have " + delimiter + " in it, or must be quoted: quote = '\"'";
     const std::string quote(1, dialect_.quote);
+    for (const Cell& cell : cells_) {
+      const std::string_view written = cell.written(file_.text());
+      if (written.starts_with(' ') && plugtune::trimmed(written).starts_with(dialect_.quote))
+        return "no blank may stand between " + delimiter + " and a quoted text";
+    }
     return "a text with " + delimiter + " in it must be quoted: " + quote + "one" + dialect_.delimiter + " two" + quote;
   }
 
+  const plugtune::TextFile& file_;
   DelimitedReader reader_;
   plugtune::FileProblems& problems_;
   Dialect dialect_;

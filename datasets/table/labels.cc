@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <limits>
 #include <numeric>
 
 #include "plugtune/error.h"
@@ -80,11 +81,18 @@ std::optional<Label> Labels::read_number(const plugtune::TextFile& file, const C
                                          plugtune::FileProblems& problems) const {
   const std::string text = decode(file.text(), cell, quote);
   const std::string_view digits = plugtune::trimmed(text);
-  if (const auto value = parse_number(digits)) return Label{0, *value};
+  if (const auto value = parse_number(digits)) {
+    if (std::abs(*value) <= std::numeric_limits<float>::max()) return Label{0, *value};
+    problems.add(cell.begin, "label: must be a number that a float can hold, got " + plugtune::shown(digits));
+    return std::nullopt;
+  }
   std::string with_point(digits);
   std::replace(with_point.begin(), with_point.end(), ',', '.');
+  const bool may_be_thousands = digits.size() > 4 && digits[digits.size() - 4] == ',';  // 1,000
   problems.add(cell.begin, "label: must be a number, got " + (digits.empty() ? "nothing" : plugtune::shown(digits)),
-               parse_number(with_point) ? "write decimals with a point: " + with_point : "");
+               may_be_thousands           ? "write it without commas, decimals with a point"
+               : parse_number(with_point) ? "write decimals with a point: " + with_point
+                                          : "");
   return std::nullopt;
 }
 
@@ -97,7 +105,8 @@ std::optional<Label> Labels::read_names(const plugtune::TextFile& file, const Ce
         problems.add(cell.begin, "label: must be an array of texts, got an array or object in it");
         return std::nullopt;
       }
-      names.push_back(decode(file.text(), element, quote));
+      const std::string text = decode(file.text(), element, quote);
+      if (const std::string_view name = plugtune::trimmed(text); !name.empty()) names.emplace_back(name);
     }
   } else {
     names = parts(decode(file.text(), cell, quote), separator_);

@@ -106,7 +106,8 @@ void read_task(const plugtune::ConfigView& config, Settings& settings) {
   const std::string task = config.choice("task", "classification", {"classification", "multi-label", "regression"});
   if (task == "multi-label") settings.kind = plugtune::TaskKind::kMultiLabel;
   if (task == "regression") settings.kind = plugtune::TaskKind::kRegression;
-  settings.labels = config.strings("labels", {});
+  for (const std::string& label : config.strings("labels", {}))
+    settings.labels.emplace_back(plugtune::trimmed(label));  // as those of the file
   settings.label_separator = config.string("label_separator", ",");
   if (settings.label_separator.empty()) config.problem("label_separator", "must not be empty");
   const std::set<std::string> different(settings.labels.begin(), settings.labels.end());
@@ -115,7 +116,9 @@ void read_task(const plugtune::ConfigView& config, Settings& settings) {
   } else if (different.size() != settings.labels.size()) {
     config.problem("labels", "must be different from one another");
   } else if (settings.kind == plugtune::TaskKind::kClassification && settings.labels.size() == 1) {
-    config.problem("labels", "must be at least 2, got 1");
+    const bool is_list = settings.labels.front().find(',') != std::string::npos;
+    config.problem("labels", is_list ? "must be at least 2, got one text with commas; write them as [\"a\", \"b\"]"
+                                     : "must be at least 2, got 1");
   } else if (settings.kind == plugtune::TaskKind::kMultiLabel && settings.labels.size() > 63) {
     config.problem("labels", "must be at most 63 for multi-label, got " + std::to_string(settings.labels.size()));
   }

@@ -53,16 +53,15 @@ Format format_of(const plugtune::TextFile& file, const Settings& settings) {
 class Table final : public plugtune::Dataset, public plugtune::ExampleSource {
  public:
   explicit Table(const plugtune::ConfigView& config) : settings_(read_settings(config)), labels_(settings_) {
-    train_ = read(settings_.train, config);
+    train_ = read(settings_.train, config, /*leaves_out_blank_rows=*/true);
     std::vector<Label*> training_labels;
     for (LabelledRow& row : train_.rows)
       training_labels.push_back(&row.label);
     labels_.end_training(training_labels);
     check_names(config);
-    if (!settings_.validation.empty()) validation_ = read(settings_.validation, config);
-    if (!settings_.test.empty()) test_ = read(settings_.test, config);
-    leave_out_blank_rows();
-    cut();
+    if (!settings_.validation.empty()) validation_ = read(settings_.validation, config, false);
+    if (!settings_.test.empty()) test_ = read(settings_.test, config, false);
+    cut(config);
     if (train_.rows.empty()) {
       throw plugtune::Error(settings_.train + ": must have rows to train on, got " +
                             plugtune::grouped(train_.left_out) + " without text and " +
@@ -101,7 +100,7 @@ class Table final : public plugtune::Dataset, public plugtune::ExampleSource {
     return split == Split::kTrain ? train_ : split == Split::kValidation ? validation_ : test_;
   }
 
-  Part read(const std::string& path, const plugtune::ConfigView& config) {
+  Part read(const std::string& path, const plugtune::ConfigView& config, bool leaves_out_blank_rows) {
     plugtune::TextFile text(path);
     const Format format = format_of(text, settings_);
     const Dialect dialect = format == Format::kJsonLines ? Dialect{} : dialect_of(text, settings_, format);
@@ -114,18 +113,26 @@ class Table final : public plugtune::Dataset, public plugtune::ExampleSource {
                                      : delimited_rows(file.text, settings_, dialect, config, problems, first_line_);
     config.reject_unknown();  // a column that is not there
     Part part{&file, {}, 0};
+    const auto is_blank = [&](const Cell& cell) {
+      return cell.form == Form::kJsonNull || plugtune::is_blank(decode(file.text.text(), cell, dialect.quote));
+    };
     for (Row row; rows->next(row);) {
+      if (leaves_out_blank_rows && is_blank(row.cells[kText]) && is_blank(row.cells[kTextPair])) {
+        ++part.left_out;  // whatever its label: spreadsheets write rows of nothing
+        continue;
+      }
       const auto label = labels_.read(file.text, row.cells[kLabel], dialect.quote, problems);
       if (label) part.rows.push_back({row.cells[kText], row.cells[kTextPair], *label});
     }
     problems.throw_if_any();
-    if (part.rows.empty()) throw plugtune::Error(path + ": must have rows, got only a first line");
+    if (part.rows.empty() && part.left_out == 0)
+      throw plugtune::Error(path + ": must have rows, got only a first line");
     return part;
   }
 
   // A column of numbers or of names of its own is taken for the label column now and then.
   void check_names(const plugtune::ConfigView& config) const {
-    if (settings_.kind == plugtune::TaskKind::kRegression || labels_.is_given()) return;
+    if (settings_.kind == plugtune::TaskKind::kRegression || labels_.is_given() || train_.rows.empty()) return;
     const size_t names = labels_.names().size();
     const std::string where = "column '" + settings_.columns[kLabel] + "' of " + settings_.train;
     if (names < 2 && settings_.kind == plugtune::TaskKind::kClassification) {
@@ -141,22 +148,21 @@ class Table final : public plugtune::Dataset, public plugtune::ExampleSource {
     config.reject_unknown();
   }
 
-  void leave_out_blank_rows() {
-    const std::string_view text = train_.file->text.text();
-    const auto is_blank = [&](const Cell& cell) {
-      return cell.form == Form::kJsonNull || plugtune::is_blank(cell.written(text));
-    };
-    train_.left_out = std::erase_if(
-        train_.rows, [&](const LabelledRow& row) { return is_blank(row.text) && is_blank(row.text_pair); });
-  }
-
   // Without files of their own, validation and test examples come out of the training file.
-  void cut() {
+  void cut(const plugtune::ConfigView& config) {
     const std::vector<uint8_t> parts = plugtune::random_parts(
         train_.rows.size(), {settings_.test_share, settings_.validation_share}, settings_.split_seed);
     std::vector<LabelledRow> rest;
     for (size_t i = 0; i < parts.size(); ++i)
       (parts[i] == 0 ? rest : parts[i] == 1 ? test_.rows : validation_.rows).push_back(train_.rows[i]);
+    const auto check = [&](const char* key, double share, const Part& part) {
+      if (share == 0 || !part.rows.empty()) return;
+      config.problem(key, "must be enough for an example, but " + settings_.train + " has " +
+                              plugtune::grouped(parts.size()) + " rows with text; raise it, or make it 0");
+    };
+    check("validation_share", settings_.validation_share, validation_);
+    check("test_share", settings_.test_share, test_);
+    config.reject_unknown();
     train_.rows = std::move(rest);
     if (validation_.file == nullptr) validation_.file = train_.file;
     if (test_.file == nullptr) test_.file = train_.file;

@@ -30,11 +30,14 @@ TEST(TableJson, ReadsArraysOfLabels) {
   const TempFolder folder;
   const std::string file = folder.write("x.jsonl",
                                         "{\"text\": \"a\", \"label\": [\"q\", \"p\"]}\n"
-                                        "{\"text\": \"b\", \"label\": []}\n"
-                                        "{\"text\": \"c\", \"label\": \"q, r\"}\n");
+                                        "{\"text\": \"b\", \"label\": [\"\", null]}\n"
+                                        "{\"text\": \"c\", \"label\": \"q, r\"}\n"
+                                        "{\"text\": \"\\n\\u3000\", \"label\": \"q\"}\n"
+                                        "{\"text\": \"d\", \"label\": [\" p\"]}\n");
   const auto table = make_dataset({{"path", file}, {"task", "multi-label"}});
   EXPECT_THAT(table->task().labels, ElementsAre("p", "q", "r"));
-  EXPECT_THAT(labels(*table, Split::kTrain), ElementsAre(0b011, 0, 0b110));
+  EXPECT_THAT(labels(*table, Split::kTrain), ElementsAre(0b011, 0, 0b110, 0b001));
+  EXPECT_EQ(dynamic_cast<const ExampleSource*>(table.get())->left_out(Split::kTrain), 1u);
 }
 
 TEST(TableJson, NamesTheKeyThatIsNotThere) {

@@ -101,11 +101,12 @@ TEST(TableMistakes, TooManyLabelsARow) {
 }
 
 TEST(TableMistakes, NotANumber) {
-  EXPECT_EQ(message("text;label\na;3,5\nb;high\nc;\nd;nan\n", {{"task", "regression"}}),
+  EXPECT_EQ(message("text;label\na;3,5\nb;high\nc;\nd;nan\ne;1e39\n", {{"task", "regression"}}),
             "label: must be a number, got '3,5' (FILE:2); write decimals with a point: 3.5\n"
             "label: must be a number, got 'high' (FILE:3)\n"
             "label: must be a number, got nothing (FILE:4)\n"
-            "label: must be a number, got 'nan' (FILE:5)");
+            "label: must be a number, got 'nan' (FILE:5)\n"
+            "label: must be a number that a float can hold, got '1e39' (FILE:6)");
 }
 
 TEST(TableMistakes, FilesThatAreNoText) {
@@ -170,7 +171,7 @@ TEST(TableMistakes, SettingsThatContradictEachOther) {
       "data.task: must be one of classification, multi-label, regression, got \"regresion\"; did you mean "
       "'regression'? (data.toml:3)\n"
       "data.validation_share: must leave examples to train on: together with test_share at most 0.9 (data.toml:7)\n"
-      "data.text_column: unknown key; keys of dataset 'table': path, train, validation, test, format, delimiter, "
+      "data.text_column: unknown key; did you mean 'text'? keys of dataset 'table': path, train, validation, test, format, delimiter, "
       "quote, header, text, text_pair, label, task, labels, label_separator, validation_share, test_share, "
       "split_seed (data.toml:8)");
   EXPECT_EQ(dataset_error({{"path", file}, {"task", "regression"}, {"labels", ConfigNode::Array{{"a"}}}}),

@@ -194,6 +194,8 @@ TEST(Lora, SaysWhatIsWrongWithItsSettings) {
       {{{"targets", {"querry"}}},
        "strategy.targets: no linear layer has role 'querry'; did you mean 'query'? " + roles},
       {{{"layers", "5"}}, "strategy.targets: the model has layers 0 to 1, got 5"},
+      {{{"targets", {"encoder.layer.0.attention.self.query"}}, {"layers", "1"}},
+       "strategy.targets: no linear layer of these targets is in the layers that are named"},
       {{{"ranks", {{"querry", 2}}}},
        "strategy.ranks: there is no role 'querry'; did you mean 'query'? " + roles + ", word_embeddings"},
       {{{"ranks", {{"query", 2.5}}}}, "strategy.ranks: must be whole numbers of at least 1, got 2.5 for 'query'"},

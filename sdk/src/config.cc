@@ -59,8 +59,11 @@ Error ConfigView::error(const std::string& key, const std::string& text) const {
 bool ConfigView::has(const std::string& key) const { return read(key) != nullptr; }
 
 ConfigView ConfigView::table(const std::string& key) const {
+  const auto read_before = std::ranges::find(state_->nested, key, &State::key);
+  if (read_before != state_->nested.end()) return ConfigView(*read_before);
   const ConfigNode* node = read(key);
   auto state = std::make_shared<State>();
+  state->key = key;
   state->table.value = ConfigNode::Table{};
   if (node != nullptr) {
     if (std::holds_alternative<ConfigNode::Table>(node->value)) {
@@ -78,14 +81,18 @@ ConfigView ConfigView::table(const std::string& key) const {
 }
 
 void ConfigView::reject_unknown() const {
-  for (const auto& nested : state_->nested) {
-    // A nested table that was handed out and never checked is checked with its parent.
-    for (const auto& [key, node] : std::get<ConfigNode::Table>(nested->table.value)) {
-      if (std::find(nested->known.begin(), nested->known.end(), key) != nested->known.end()) continue;
-      ConfigView(nested).problem(key, "unknown key" + did_you_mean(key, nested->known));
-      nested->known.push_back(key);
+  // A nested table that was handed out and never checked is checked with its parent.
+  const auto check_nested = [](const auto& self, const State& state) -> void {
+    for (const auto& nested : state.nested) {
+      for (const auto& [key, node] : std::get<ConfigNode::Table>(nested->table.value)) {
+        if (std::find(nested->known.begin(), nested->known.end(), key) != nested->known.end()) continue;
+        ConfigView(nested).problem(key, "unknown key" + did_you_mean(key, nested->known));
+        nested->known.push_back(key);
+      }
+      self(self, *nested);
     }
-  }
+  };
+  check_nested(check_nested, *state_);
   if (const auto* table = std::get_if<ConfigNode::Table>(&state_->table.value)) {
     for (const auto& [key, node] : *table) {
       if (std::find(state_->known.begin(), state_->known.end(), key) != state_->known.end()) continue;
@@ -100,10 +107,8 @@ void ConfigView::reject_unknown() const {
 const std::vector<std::string>& ConfigView::problems() const { return state_->problems; }
 const ConfigNode& ConfigView::resolved() const {
   for (const auto& nested : state_->nested) {
-    if (nested->resolved.value.index() == 0 && !std::get<ConfigNode::Table>(nested->resolved.value).empty()) {
-      const std::string key = nested->origin.subject.substr(state_->origin.subject.size() + 1);
-      state_->resolved.set(key, nested->resolved);
-    }
+    const ConfigNode& resolved = ConfigView(nested).resolved();
+    if (!std::get<ConfigNode::Table>(resolved.value).empty()) state_->resolved.set(nested->key, resolved);
   }
   return state_->resolved;
 }

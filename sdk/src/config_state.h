@@ -12,6 +12,7 @@ inline namespace v1 {
 
 struct ConfigView::State {
   ConfigNode table;
+  std::string key;  // of a nested table, in its parent
   Origin origin;
   std::vector<std::string> known;  // in the order of reading
   std::vector<std::shared_ptr<State>> nested;

@@ -56,7 +56,11 @@ ConfigNode node_of(const std::vector<T>& values) {
 std::string show(const ConfigNode& node) {
   if (const auto* text = std::get_if<std::string>(&node.value)) return "\"" + *text + "\"";
   if (const auto* number = std::get_if<int64_t>(&node.value)) return std::to_string(*number);
-  if (const auto* number = std::get_if<double>(&node.value)) return show(*number);
+  if (const auto* number = std::get_if<double>(&node.value)) {
+    const std::string text = show(*number);
+    const bool looks_whole = text.find_first_not_of("-0123456789") == std::string::npos;
+    return looks_whole ? text + ".0" : text;  // it is not what TOML calls a whole number
+  }
   if (const auto* flag = std::get_if<bool>(&node.value)) return *flag ? "true" : "false";
   return type_name(node);
 }
@@ -65,7 +69,11 @@ std::string ConfigView::string(const std::string& key, const std::string& fallba
   const ConfigNode* node = read(key);
   if (node == nullptr) return keep(key, fallback);
   if (const auto* text = std::get_if<std::string>(&node->value)) return keep(key, *text);
-  problem(key, "must be a string, got " + show(*node));
+  const bool is_word = node->value.index() > 2;  // a number, true, false: a string when it is in quotes
+  const std::string quoted = "\"" + show(*node) + "\"";
+  const std::string typed =
+      node->file == "--set" ? "'" + state_->origin.subject + "." + key + "=" + quoted + "'" : quoted;
+  problem(key, "must be a string, got " + show(*node) + (is_word ? "; with quotes it is one: " + typed : ""));
   return fallback;
 }
 

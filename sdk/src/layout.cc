@@ -88,13 +88,16 @@ Tensor Layout::prepend(const Tensor& prefix, const Tensor& rows_in) const {
 Tensor Layout::drop_prefix(const Tensor& rows_in, int64_t n) const {
   TORCH_CHECK(rows_in.size(0) == rows(), "Layout::drop_prefix: got ", rows_in.size(0), " rows, the layout has ",
               rows());
-  Tensor index = torch::empty({rows() - sequences() * n}, torch::kInt64);
-  int64_t* at = index.data_ptr<int64_t>();
+  TORCH_CHECK(n >= 0, "Layout::drop_prefix: n must not be negative, got ", n);
   for (int64_t b = 0; b < sequences(); ++b) {
     if (length(b) <= n) {
       throw Error("layout: a sequence of " + std::to_string(length(b)) + " rows cannot lose a prefix of " +
                   std::to_string(n));
     }
+  }
+  Tensor index = torch::empty({rows() - sequences() * n}, torch::kInt64);
+  int64_t* at = index.data_ptr<int64_t>();
+  for (int64_t b = 0; b < sequences(); ++b) {
     for (int64_t i = offset(b) + n; i < offset(b + 1); ++i)
       *at++ = i;
   }

@@ -36,6 +36,8 @@ std::vector<SitePointer> select(const std::vector<SitePointer>& sites, const Sel
   for (const auto& site : sites) {
     if (selector.matches(site->info())) chosen.push_back(site);
   }
+  if (chosen.empty() && !selector.targets().empty())
+    throw Error(selector.subject() + ": no " + kind + " of these targets is in the layers that are named");
   return chosen;
 }
 

@@ -40,8 +40,49 @@ std::string nearest_name(const std::string& name, const std::vector<std::string>
   return best;
 }
 
+namespace {
+
+/// What peft and transformers call it, for those who come from there.
+std::string name_of_others(const std::string& name, const std::vector<std::string>& known) {
+  static constexpr std::pair<const char*, const char*> kOthers[] = {
+      {"r", "rank"},
+      {"lora_alpha", "alpha"},
+      {"lora_dropout", "dropout"},
+      {"target_modules", "targets"},
+      {"layers_to_transform", "layers"},
+      {"use_rslora", "rank_stabilized"},
+      {"use_dora", "dora"},
+      {"lr", "learning_rate"},
+      {"num_train_epochs", "epochs"},
+      {"num_epochs", "epochs"},
+      {"max_steps", "steps"},
+      {"per_device_train_batch_size", "batch_size"},
+      {"adam_epsilon", "epsilon"},
+      {"lr_scheduler_type", "schedule"},
+      {"gradient_checkpointing", "recompute"},
+      {"max_seq_length", "max_length"},
+      {"text_column", "text"},
+      {"label_column", "label"},
+      {"max_train_samples", "train_limit"},
+      {"max_eval_samples", "eval_limit"},
+  };
+  for (const auto& [other, own] : kOthers)
+    if (name == other && std::find(known.begin(), known.end(), own) != known.end()) return own;
+  return "";
+}
+
+std::string lower(std::string text) {
+  for (char& letter : text)
+    letter = letter >= 'A' && letter <= 'Z' ? static_cast<char>(letter - 'A' + 'a') : letter;
+  return text;
+}
+
+}  // namespace
+
 std::string did_you_mean(const std::string& name, const std::vector<std::string>& known) {
-  const std::string nearest = nearest_name(name, known);
+  std::string nearest = name_of_others(name, known);
+  if (nearest.empty()) nearest = nearest_name(name, known);
+  if (nearest.empty()) nearest = nearest_name(lower(name), known);
   return nearest.empty() ? "" : "; did you mean '" + nearest + "'?";
 }
 

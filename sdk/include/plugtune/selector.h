@@ -17,7 +17,7 @@ PLUGTUNE_API std::vector<Role> encoder_linear_roles();
 /// A site is selected when its role or its path matches and its layer is listed; one outside of the layers (pooler, classifier,
 /// embeddings) by its role or path alone.
 ///
-/// `targets` are role names, "all-linear", path globs (with a '.', '*' or '?': `*` stops at no dot) or, between slashes, regular
+/// `targets` are role names, "all-linear", path globs (with a '.', '*' or '?': `*` stops at a dot) or, between slashes, regular
 /// expressions over the whole path (`/encoder\.layer\.[0-3]\..*query/`). Empty targets select nothing.
 class PLUGTUNE_API Selector {
  public:
@@ -28,7 +28,7 @@ class PLUGTUNE_API Selector {
 
   /// Whether a site is selected.
   bool matches(const SiteInfo& site) const;
-  /// Indices into targets() that matched none of `sites`.
+  /// Those of targets() that match none of `sites`.
   std::vector<std::string> unmatched(const std::vector<SiteInfo>& sites) const;
   /// As they were given.
   const std::vector<std::string>& targets() const noexcept { return targets_; }

@@ -26,6 +26,11 @@
 #else
 #define PLUGTUNE_STAMP_COMPILER "gcc" PLUGTUNE_TEXT(__GNUC__)
 #endif
+#if defined(__has_feature)  // clang defines no __SANITIZE_*
+#if __has_feature(address_sanitizer) && !defined(__SANITIZE_ADDRESS__)
+#define __SANITIZE_ADDRESS__ 1
+#endif
+#endif
 #if defined(__SANITIZE_ADDRESS__)
 #define PLUGTUNE_STAMP_SANITIZER "address"
 #elif defined(__SANITIZE_THREAD__)

@@ -12,7 +12,7 @@ inline namespace v1 {
 /// A parameter-efficient method. Made once per run from its table of the experiment file.
 ///
 /// A constructor `explicit S(const ConfigView&)` reads every setting and ends with `config.reject_unknown()`.
-/// What else it can do it says by inheriting a class of capability.h; the host looks once, after apply().
+/// What else it can do it says by inheriting a class of capability.h; the host looks once, when it is made.
 class PLUGTUNE_API Strategy {
  public:
   virtual ~Strategy();

@@ -13,6 +13,8 @@ inline namespace v1 {
 namespace {
 
 constexpr const char* kRoot = "bert.";
+constexpr size_t kLongestShown = 200;
+constexpr size_t kLongestRegex = 2000;  // the library's matcher calls itself for each bracket
 constexpr const char* kAllLinear = "all-linear";
 constexpr const char* kBothOutputs = "output.dense";  // of the attention and of the feed-forward
 
@@ -36,9 +38,12 @@ std::optional<int64_t> layer_of(const std::string& module, const std::vector<std
 }
 
 void check_readable(const ConfigView& view, const std::string& key, const std::vector<std::string>& expressions) {
-  for (const std::string& expression : expressions)
-    if (!is_readable(expression))
-      view.problem(key, "'" + expression + "' is a regular expression that only Python reads");
+  for (const std::string& expression : expressions) {
+    if (is_readable(expression)) continue;
+    std::string shown = expression;
+    if (shown.size() > kLongestShown) shown.replace(kLongestShown, shown.npos, "...");
+    view.problem(key, "'" + shown + "' is a regular expression that only Python reads");
+  }
 }
 
 /// Every linear layer but the head. The library replaces the word by names before it saves; its users need not.
@@ -210,6 +215,7 @@ std::optional<double> pattern_value(const PeftPatterns& patterns, const SiteInfo
 }
 
 bool is_readable(const std::string& regex) {
+  if (regex.size() > kLongestRegex) return false;
   try {
     std::regex checked(regex);
     return true;

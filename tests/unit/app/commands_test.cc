@@ -20,7 +20,10 @@ const std::string kSample = PLUGTUNE_SOURCE_DIR "/datasets/nsmc/sample";
 
 class Commands : public ::testing::Test {
  protected:
-  Commands() : before_(std::filesystem::current_path()) { std::filesystem::current_path(folder_.path()); }
+  Commands() : before_(std::filesystem::current_path()) {
+    std::filesystem::current_path(folder_.path());
+    std::filesystem::create_directory_symlink(PLUGTUNE_SOURCE_DIR "/models/ko-tiny", "m");
+  }
   ~Commands() override { std::filesystem::current_path(before_); }
 
   std::string write_experiment(const std::string& strategy, const std::string& more = "") const {

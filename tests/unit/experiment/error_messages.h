@@ -64,7 +64,9 @@ inline std::vector<Mistake> mistakes() {
       {with("[train]\nlearning_rate = true\n"),
        {},
        {"train.learning_rate: must be a number, got true (experiment.toml:5)"}},
-      {with("[run]\nname = 5\n"), {}, {"run.name: must be a string, got 5 (experiment.toml:5)"}},
+      {with("[run]\nname = 5\n"),
+       {},
+       {"run.name: must be a string, got 5; with quotes it is one: \"5\" (experiment.toml:5)"}},
       {with("[train]\ngroup_by_length = 1\n"),
        {},
        {"train.group_by_length: must be true or false, got 1 (experiment.toml:5)"}},
@@ -178,11 +180,11 @@ inline std::vector<Mistake> mistakes() {
       {"[model]\npath = 5\n[data]\nplugin = \"reviews\"\nmax_length = 1\n[strategy]\nplugin = "
        "\"method\"\n[train]\nbacth_size = 32\nlearning_rate = \"high\"\n[eval]\nmetric = 1\n[extra]\n",
        {},
-       {"model.path: must be a string, got 5 (experiment.toml:2)",
+       {"model.path: must be a string, got 5; with quotes it is one: \"5\" (experiment.toml:2)",
         "data.max_length: must be between 3 and 1000000, got 1 (experiment.toml:5)",
         "train.learning_rate: must be a number, got \"high\" (experiment.toml:10)",
         "train.bacth_size: unknown key; did you mean 'batch_size'? " + kTrainKeys + " (experiment.toml:9)",
-        "eval.metric: must be a string, got 1 (experiment.toml:12)",
+        "eval.metric: must be a string, got 1; with quotes it is one: \"1\" (experiment.toml:12)",
         "extra: unknown table; tables of an experiment: run, model, data, task, strategy, train, eval "
         "(experiment.toml:13)"}},
   };

@@ -50,8 +50,8 @@ std::set<std::string> messages_of_run_directories() {
   {
     const RunDirectory held("runs/a", tables, false);
     open(true, tables);
-    open(false, tables);
   }
+  open(false, tables);
   open(true, others);
   std::ofstream("runs/a/report.json") << "{}";
   open(false, tables);

@@ -64,6 +64,23 @@ TEST(AtomicDirectory, ReplacesTheOldOneWithAllItsFiles) {
   EXPECT_EQ(contents(scratch.path()), "x/text=new");
 }
 
+/// Two processes that both found nothing there: the second must not put its own in the place of the first's.
+TEST(AtomicDirectory, ANewOneReplacesNothing) {
+  const Scratch scratch;
+  {
+    AtomicDirectory first(scratch / "x"), second(scratch / "x");
+    first.write("text", "first");
+    second.write("text", "second");
+    EXPECT_TRUE(first.commit_new());
+    EXPECT_FALSE(second.commit_new());
+  }
+  EXPECT_EQ(contents(scratch.path()), "x/text=first");
+  std::filesystem::create_directories(scratch / "empty");
+  AtomicDirectory directory(scratch / "empty");
+  directory.write("text", "new");
+  EXPECT_TRUE(directory.commit_new());
+}
+
 TEST(AtomicDirectory, WithoutCommitNothingHappened) {
   const Scratch scratch;
   scratch.file("x/text", "old");
