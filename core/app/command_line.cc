@@ -145,10 +145,12 @@ void CommandLine::check_choices() const {
   }
 }
 
-bool CommandLine::has(const std::string& name) const { return options_->given.count(name) > 0; }
+bool CommandLine::has(const std::string& name) const {
+  return options_->given.count(name) > 0 && !options_->given[name].defaulted();
+}
 
 std::string CommandLine::text(const std::string& name) const {
-  return has(name) ? options_->given[name].as<std::string>() : "";
+  return options_->given.count(name) > 0 ? options_->given[name].as<std::string>() : "";
 }
 
 int64_t CommandLine::whole_number(const std::string& name, int64_t otherwise, int64_t least) const {

@@ -8,6 +8,8 @@
 #include "experiment/delta_info.h"
 #include "experiment/experiment.h"
 #include "experiment/toml.h"
+#include "formats/bert_config.h"
+#include "formats/model_directory.h"
 #include "plugin/loader.h"
 
 namespace plugtune::app {
@@ -37,6 +39,10 @@ ConfigNode check(Session& session) {
     if (!plugin.empty()) gather(experiment, open);  // else it is a problem already
   };
   attempt(experiment.data.plugin, [&] { dataset = check_data(experiment, session.search); });
+  attempt(experiment.model.path, [&] {
+    const auto config = formats::read_bert_config(formats::resolve_model(experiment.model.path));
+    check_max_length(experiment, config.max_position_embeddings);
+  });
   for (size_t i = 0; i < strategies.size(); ++i) {
     attempt(experiment.strategies[i].plugin, [&] { strategies[i] = open_strategy(session, i); });
   }

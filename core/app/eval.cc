@@ -31,12 +31,23 @@ std::string table(const train::Metrics& metrics, const std::vector<std::string>&
   return text;
 }
 
-/// "; it has train: --split train"
+/// "; it has train and validation: --split validation"
 std::string other_splits(const Dataset& dataset) {
   std::vector<std::string> names;
   for (const char* name : {"train", "validation", "test"})
     if (dataset.size(split_of(name)) > 0) names.emplace_back(name);
-  return names.empty() ? "" : fmt::format("; it has {}: --split {}", join(names, " and "), names.front());
+  return names.empty() ? "" : fmt::format("; it has {}: --split {}", join(names, " and "), names.back());
+}
+
+/// Without --split what there is, the test split first; the training examples only of data that --data names.
+std::string choose_split(const CommandLine& line, const Dataset& dataset) {
+  if (line.has("split")) return line.text("split");
+  std::vector<std::string> names = {"test", "validation"};
+  if (line.has("data")) names.emplace_back("train");
+  const auto at = std::ranges::find_if(names, [&](const auto& name) { return dataset.size(split_of(name)) > 0; });
+  if (at == names.end()) return names.front();
+  if (at != names.begin()) std::cerr << fmt::format("note  there is no test split; this is of the {} split\n", *at);
+  return *at;
 }
 
 struct Row {
@@ -98,9 +109,10 @@ int eval_command(const Arguments& arguments) {
       "eval",
       "Evaluates finished runs on a split of a data set. Several runs share one loaded base, and are all\n"
       "evaluated on the data set of the first, or on the one that --data names: of the same plugin it is read\n"
-      "with the run's settings but those of its splits; --set data.KEY=VALUE says others.",
+      "with the run's settings but those of its splits; --set data.KEY=VALUE says others. Without --split\n"
+      "the test split is taken, or where there is none what there is.",
       {"plugtune eval runs/quickstart", "plugtune eval runs/quickstart --split train --json",
-       "plugtune eval runs/quickstart --data table:reviews.csv --split train --set data.text=review",
+       "plugtune eval runs/quickstart --data table:reviews.csv --set data.text=review",
        "plugtune eval runs/a runs/b --average"});
   line.positional("run", /*many=*/true)
       .choice("split", {"test", "validation", "train"}, "which examples")
@@ -119,9 +131,10 @@ int eval_command(const Arguments& arguments) {
     throw Error("eval: --average is of labels; masked-lm runs have metrics of their own only");
   Session& first = runs.sessions.front();
   open_data(first);
-  const Split split = split_of(line.text("split"));
+  const std::string name = choose_split(line, *first.dataset->dataset);
+  const Split split = split_of(name);
   if (first.dataset->dataset->size(split) == 0) {
-    throw Error(fmt::format("{}: has no {} split{}", first.dataset->plugin.subject(), line.text("split"),
+    throw Error(fmt::format("{}: has no {} split{}", first.dataset->plugin.subject(), name,
                             other_splits(*first.dataset->dataset)));
   }
   std::vector<std::string> warnings;

@@ -14,8 +14,11 @@ namespace {
 /// The line of Python that reads what was written.
 std::string how_to_load(const exchange::ForeignFiles& files, const std::string& directory) {
   if (files.format == "peft") {
-    return fmt::format("PeftModel.from_pretrained({}.from_pretrained(base), \"{}\")",
-                       files.head.empty() ? "BertForMaskedLM" : "BertForSequenceClassification", directory);
+    const std::string model = files.head.empty()
+                                  ? "BertForMaskedLM.from_pretrained(base)"
+                                  : fmt::format("BertForSequenceClassification.from_pretrained(base, num_labels={})",
+                                                std::max<size_t>(1, files.labels.size()));
+    return fmt::format("PeftModel.from_pretrained({}, \"{}\")", model, directory);
   }
   const ForeignAdapter& adapter = files.adapters.front();
   const bool is_setup = !adapter.members.empty() || exchange::layers_of(files.adapters).size() > 1;

@@ -18,8 +18,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr int64_t kMaxLength = 128;  // of the texts that an imported run reads, as far as the model reaches
-
 std::vector<std::string> split_labels(const std::string& text) {
   std::vector<std::string> labels;
   for (size_t begin = 0; begin <= text.size();) {
@@ -33,12 +31,31 @@ std::vector<std::string> split_labels(const std::string& text) {
   return labels;
 }
 
+/// The kind that --task names. Throws Error where it contradicts what the files say.
+TaskKind kind_of(const exchange::ForeignFiles& files, const ImportOptions& options, int64_t outputs) {
+  const TaskKind suggested = outputs == 1 ? TaskKind::kRegression : TaskKind::kClassification;
+  if (options.task.empty()) return files.task.value_or(suggested);
+  for (const TaskKind kind : {TaskKind::kClassification, TaskKind::kMultiLabel, TaskKind::kRegression}) {
+    if (options.task != experiment::task_name(kind)) continue;
+    if (files.task && *files.task != kind) {
+      throw Error(
+          fmt::format("--task: {} is for {}, its files say", options.directory, experiment::task_name(*files.task)));
+    }
+    if (kind == TaskKind::kRegression && outputs > 1)
+      throw Error(
+          fmt::format("--task: a regression has one output, the head in {} has {}", options.directory, outputs));
+    return kind;
+  }
+  throw Error(fmt::format("--task: must be one of classification, multi-label, regression, got '{}'", options.task));
+}
+
 /// What the head answers. Without a head the labels must be told.
 Task task_of(const exchange::ForeignFiles& files, const ImportOptions& options) {
   Task task;
   const auto at = files.head.find("classifier.weight");
   const int64_t outputs = at == files.head.end() ? 0 : at->second.size(0);
-  task.kind = files.task.value_or(outputs == 1 ? TaskKind::kRegression : TaskKind::kClassification);
+  task.kind = kind_of(files, options, outputs);
+  task.pairs = options.pairs;
   if (!options.labels.empty()) {
     task.labels = split_labels(options.labels);
     if (outputs != 0 && static_cast<int64_t>(task.labels.size()) != outputs) {
@@ -71,8 +88,8 @@ experiment::Experiment start_experiment(const ImportOptions& options, const exch
   ConfigNode tables = table({
       {"run", table({{"name", {options.run}}})},
       {"model", table({{"path", {base}}})},
-      {"data", table({{"plugin", {std::string(experiment::kNoData)}},
-                      {"max_length", {std::min(kMaxLength, config.max_position_embeddings)}}})},
+      {"data",
+       table({{"plugin", {std::string(experiment::kNoData)}}, {"max_length", {config.max_position_embeddings}}})},
       {"task", table({{"kind", {std::string(experiment::task_name(task.kind))}},
                       {"train_pooler", {std::string(has_pooler ? "yes" : "no")}}})},
   });
@@ -81,6 +98,10 @@ experiment::Experiment start_experiment(const ImportOptions& options, const exch
 
 std::string base_of(const ImportOptions& options, const exchange::ForeignFiles& files) {
   if (!options.model.empty()) return options.model;
+  if (!files.revision.empty()) {
+    throw Error(fmt::format("{}: belongs to revision '{}' of '{}'; name the directory of that base with --model BASE",
+                            options.directory, files.revision, files.base));
+  }
   if (files.base.empty()) {
     throw Error(
         fmt::format("{}: does not say which base model it belongs to; name it with --model BASE", options.directory));
@@ -96,8 +117,17 @@ std::string base_of(const ImportOptions& options, const exchange::ForeignFiles& 
 /// With another base than the checkpoint itself, all of the checkpoint's weights are what training changed.
 void add_weights_of_checkpoint(exchange::ForeignFiles& files, const ImportOptions& options) {
   if (files.format != "hf" || options.model.empty()) return;
-  const auto weights =
-      formats::read_bert_weights(options.directory, formats::read_bert_config(options.directory)).encoder;
+  const formats::BertConfig config = formats::read_bert_config(options.directory),
+                            base = formats::read_bert_config(formats::resolve_model(options.model));
+  const auto check = [&](const char* key, const auto& own, const auto& other) {
+    if (own == other) return;
+    throw Error(fmt::format("{}: has {} = {}, {} has {}; it cannot be computed on that base", options.directory, key,
+                            own, options.model, other));
+  };
+  check("hidden_act", config.hidden_act, base.hidden_act);
+  check("num_attention_heads", config.num_attention_heads, base.num_attention_heads);
+  check("layer_norm_eps", config.layer_norm_eps, base.layer_norm_eps);
+  const auto weights = formats::read_bert_weights(options.directory, config).encoder;
   files.adapters.front().tensors.assign(weights.begin(), weights.end());
 }
 
@@ -192,8 +222,15 @@ ImportedRun import_foreign(const ImportOptions& options, const plugin::SearchPat
     for (const auto& [name, parameter] : session.model().own_parameters())
       if (model::is_head_parameter(name)) delta.emplace(name, parameter);
     imported.notes.push_back(
-        fmt::format("{} has no head: a new one is made, which has to be trained", options.directory));
+        session.opened.new_head
+            ? fmt::format("{} has no head: a new one is made, which has to be trained", options.directory)
+            : fmt::format("{} has no head: that of {} answers", options.directory, base));
+  } else if (!files.task && options.task.empty() && session.task.kind == TaskKind::kClassification) {
+    imported.notes.push_back(fmt::format(
+        "{} does not say its task: taken for a classification, else name it with --task", options.directory));
   }
+  for (const std::string& note : session.tokenizer->notes())
+    imported.notes.push_back(note);
   train::load_delta(session.model(), delta, options.directory);
   session.model().eval();
   ConfigNode data = table({{"plugin", {std::string(experiment::kNoData)}}});
@@ -293,6 +330,12 @@ void refuse_tuned_head(const Session& session, const exchange::ForeignFiles& fil
 
 exchange::ForeignFiles export_foreign(const Session& session, const std::string& format, const std::string& name,
                                       const std::string& base) {
+  if (session.experiment.model.random_init) {
+    throw Error(
+        fmt::format("{}: its base was drawn, not read, and the files would name another one; --format hf writes "
+                    "a model of its own",
+                    session.experiment.run.name));
+  }
   exchange::ForeignFiles files;
   files.format = format;
   files.name = name;
@@ -308,6 +351,10 @@ exchange::ForeignFiles export_foreign(const Session& session, const std::string&
   for (const ForeignAdapter& adapter : files.adapters)
     files.notes.insert(files.notes.end(), adapter.notes.begin(), adapter.notes.end());
   if (session.task.kind == TaskKind::kText) leave_head_out(session, files);
+  if (format == "peft" && session.task.kind == TaskKind::kMultiLabel)
+    files.notes.push_back("peft's files do not say that the task is multi-label: plugtune import --task multi-label");
+  if (session.task.pairs)
+    files.notes.push_back("the files do not say that texts come in pairs: plugtune import --pairs");
   return files;
 }
 

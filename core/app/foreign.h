@@ -14,6 +14,8 @@ struct ImportOptions {
   std::string model;     ///< the base; "": what the files call it
   std::string labels{};  ///< "a,b,c"; "": those in the files
   std::string run{};     ///< the name of the run to make
+  std::string task{};    ///< as task.kind of an experiment; "": what the files say, or their outputs suggest
+  bool pairs = false;    ///< the model answers pairs of texts
 };
 
 /// A session with the foreign values in it: as if it had been trained here.

@@ -21,13 +21,19 @@ int import_command(const Arguments& arguments) {
       .value("output", "RUN", "the run directory to make")
       .value("model", "BASE", "the base model; without it, what the files call their base")
       .value("labels", "A,B,...", "names of the labels, in the order of the outputs; without it, those in the files")
+      .value("task", "KIND", "classification, multi-label or regression, where the files do not say it")
+      .flag("pairs", "the model answers pairs of texts")
       .plugin_path();
   if (!line.parse(arguments)) return kDone;
   if (!line.has("output")) throw Error("import: --output RUN is required: the run directory to make");
   const std::filesystem::path run = line.text("output");
   check_new_run("import", run);
-  ImportOptions options{exchange::resolve_foreign(line.texts("DIR").front()), line.text("model"), line.text("labels"),
-                        run.filename().string()};
+  ImportOptions options{exchange::resolve_foreign(line.texts("DIR").front()),
+                        line.text("model"),
+                        line.text("labels"),
+                        run.filename().string(),
+                        line.text("task"),
+                        line.has("pairs")};
   ImportedRun imported = import_foreign(options, line.search_path());
   write_finished_run(imported.session, run);
   for (const std::string& note : imported.notes)

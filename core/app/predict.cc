@@ -129,7 +129,12 @@ std::string line_place(const Prediction& prediction, size_t number) {
 
 /// Where the task has pairs a line without a second text would be answered all the same, and wrongly.
 void check_pair(const Prediction& prediction, const std::string& line, size_t number) {
-  if (!prediction.runs.task().pairs) return;
+  if (!prediction.runs.task().pairs) {
+    if (number == 1 && line.find('\t') != line.npos)
+      std::cerr << fmt::format("note  {}: has a tab, which is read as a space: the run was not trained on pairs\n",
+                               line_place(prediction, number));
+    return;
+  }
   const auto tabs = std::ranges::count(line, '\t');
   const std::string got = tabs == 0        ? "no tab"
                           : tabs > 1       ? fmt::format("{} tabs", tabs)
@@ -241,6 +246,26 @@ std::string open_input(const std::string& input, std::ifstream& file) {
   return input;
 }
 
+/// Texts are not arguments, and a file of them is not a run.
+void check_runs(const std::vector<std::string>& runs) {
+  std::error_code ignored;
+  for (const std::string& run : runs) {
+    if (std::filesystem::is_directory(run, ignored)) continue;
+    if (std::filesystem::exists(run, ignored))
+      throw Error(fmt::format("{}: is a file, not a run; texts are read with --input {}", run, run));
+    throw Error(formats::not_found(run) + "; predict takes runs, and the texts from --input FILE or standard input");
+  }
+}
+
+/// A file of columns is read as lines like any other, which is rarely what was meant.
+void warn_of_columns(const std::string& input) {
+  for (const char* ending : {".csv", ".json", ".jsonl"}) {
+    if (!input.ends_with(ending)) continue;
+    std::cerr << fmt::format(
+        "note  {}: each line is taken for a text, as it stands: headers, quotes and other columns too\n", input);
+  }
+}
+
 void answer_all(std::istream& in, const Prediction& prediction, const AnswerLines& answer) {
   std::vector<std::string> lines;
   for (std::string text; std::getline(in, text);) {
@@ -265,8 +290,9 @@ int predict_command(const Arguments& arguments) {
   CommandLine line(
       "predict",
       "Predicts a label for each line of text; of a task of pairs each line is two texts with a tab between.\n"
-      "jsonl gives {\"label\", \"probabilities\", \"logits\"} for each line. Several runs share one loaded base:\n"
-      "each gives a column (jsonl: a field), or --average one answer, or --by-line each line its own run.\n"
+      "jsonl gives {\"label\", \"probabilities\", \"logits\"} for each line, in the order of the run's labels.\n"
+      "Several runs share one loaded base: each gives a column (jsonl: a field), or --average one answer,\n"
+      "or --by-line each line its own run.\n"
       "A masked-lm run fills the [MASK]s of each line; jsonl gives {\"text\", \"masks\"} with the --top words of each.",
       {"echo '정말 재미있는 영화' | plugtune predict runs/quickstart",
        "plugtune predict runs/quickstart --input reviews.txt --format jsonl > answers.jsonl",
@@ -289,7 +315,9 @@ int predict_command(const Arguments& arguments) {
 
   std::ifstream file;
   Prediction prediction;
+  check_runs(line.texts("run"));
   prediction.input = open_input(line.text("input"), file);
+  warn_of_columns(prediction.input);
   prediction.runs = open_runs(line.texts("run"), line.search_path(), line.text("precision"), {line.text("model")});
   prediction.mode = line.has("average") ? Mode::kAverage : line.has("by-line") ? Mode::kByLine : Mode::kEach;
   prediction.as_json = line.text("format") == "jsonl";

@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <iostream>
 
 #include "app/data_check.h"
 #include "app/gather.h"
@@ -111,6 +112,15 @@ std::string data_source(const Experiment& experiment) {
   return text == nullptr ? experiment.data.plugin : fmt::format("{} ({})", experiment.data.plugin, *text);
 }
 
+/// Which text of a pair a token is of, the model has to be able to tell.
+void check_token_types(const Session& session) {
+  if (!session.task.pairs && !session.experiment.task.next_sentence) return;
+  if (const int64_t types = session.model().options().token_types; types < 2) {
+    throw Error(fmt::format("{}: has {} token type (type_vocab_size), pairs of texts need 2",
+                            session.experiment.model.path, types));
+  }
+}
+
 }  // namespace
 
 void open_base(Session& session) {
@@ -131,10 +141,14 @@ void open_tokenizer(Session& session) {
         "{}: its tokenizer has {} words, the model's word embedding {} rows; they belong to different models",
         experiment.model.path, session.tokenizer->size(), info.vocabulary_size));
   }
-  if (experiment.data.max_length > info.max_positions) {
-    throw Error(fmt::format("data.max_length: must be at most {} (the positions of {}), got {}", info.max_positions,
-                            experiment.model.path, experiment.data.max_length));
-  }
+  check_token_types(session);
+  check_max_length(experiment, info.max_positions);
+}
+
+void check_max_length(const Experiment& experiment, int64_t positions) {
+  if (experiment.data.max_length <= positions) return;
+  throw Error(fmt::format("data.max_length: must be at most {} (the positions of {}), got {}", positions,
+                          experiment.model.path, experiment.data.max_length));
 }
 
 void attach_strategies(Session& session, const experiment::OpenRun& open_source, const TakeRun& take) {
@@ -231,16 +245,35 @@ Session open_experiment(Experiment experiment, const plugin::SearchPath& search)
   return session;
 }
 
+namespace {
+
+/// A data set that collects its labels from its rows is given the run's: other rows may not have all of them.
+void keep_labels(ConfigNode& tables, const std::vector<std::string>& labels) {
+  const ConfigNode* data = tables.find("data");
+  const ConfigNode* own = data != nullptr ? data->find("labels") : nullptr;
+  const auto* array = own != nullptr ? std::get_if<ConfigNode::Array>(&own->value) : nullptr;
+  if (array == nullptr || !array->empty() || labels.empty()) return;
+  ConfigNode::Array names;
+  for (const std::string& label : labels)
+    names.push_back({label, own->line, own->file});
+  ConfigNode table = *data;
+  table.set("labels", {std::move(names), own->line, own->file});
+  tables.set("data", std::move(table));
+}
+
+}  // namespace
+
 DeltaInfo read_run(Session& session, const std::string& run, const RunChoice& choice) {
   const experiment::RunPaths paths = experiment::finished_run(run);
   const std::string file = paths.experiment().string();
   ConfigNode tables = experiment::read_toml(file);
   choose_data(tables, file, choice.data);
+  DeltaInfo info = experiment::read_delta_info(paths.delta_info());
+  keep_labels(tables, info.labels);
   session.experiment = experiment::experiment_of(std::move(tables), file);
   if (!choice.model.empty()) session.experiment.model.path = choice.model;
   session.experiment.throw_if_problems();
   start_threads(session.experiment);
-  DeltaInfo info = experiment::read_delta_info(paths.delta_info());
   session.task.kind = info.task;
   session.task.labels = info.labels;
   session.task.pairs = info.pairs;
@@ -261,7 +294,33 @@ void open_base_of(Session& session, const std::string& run, const DeltaInfo& inf
         "exactly the weights that it was trained on",
         run, session.experiment.model.path, session.opened.fingerprint, info.base_fingerprint));
   }
+  for (const std::string& note : session.tokenizer->notes())
+    std::cerr << "note  " << note << "\n";
 }
+
+namespace {
+
+/// The strategies of the experiment have to be those that made the delta. Another version of one may compute something else.
+void check_strategies(const Session& session, const DeltaInfo& info) {
+  std::vector<std::string> made, here;
+  for (const auto& strategy : info.strategies)
+    made.push_back(strategy.name);
+  for (const plugin::LoadedStrategy& strategy : session.methods.all())
+    here.push_back(strategy.name());
+  if (made != here) {
+    throw Error(fmt::format(
+        "{}: experiment.toml has the strategies {}, delta.json was made by {}; they belong to different runs", info.run,
+        join(here, " + "), join(made, " + ")));
+  }
+  for (size_t i = 0; i < here.size(); ++i) {
+    const std::string& version = session.methods.all()[i].version();
+    if (info.strategies[i].version == version) continue;
+    std::cerr << fmt::format("note  {}: was trained with {} {}, this is {} {}\n", info.run, here[i],
+                             info.strategies[i].version, here[i], version);
+  }
+}
+
+}  // namespace
 
 void attach_strategies(Session& session, const DeltaInfo& info) {
   const auto known = [&](const std::string& path) -> const DeltaInfo::Source& {
@@ -272,6 +331,7 @@ void attach_strategies(Session& session, const DeltaInfo& info) {
   attach_strategies(
       session, [&](const std::string& path) { return experiment::placeholder(known(path)); },
       [&](const std::string& path) { return TakenRun{known(path)}; });
+  check_strategies(session, info);
 }
 
 void load_values(Session& session, const std::string& run) {
@@ -302,7 +362,7 @@ void open_data(Session& session) {
   const Task task = session.dataset->dataset->task();
   if (session.task.kind == TaskKind::kText) {  // reads the texts of any
     session.task.pairs = task.pairs;
-    return;
+    return check_token_types(session);
   }
   if (task.kind != session.task.kind || task.labels != session.task.labels) {
     throw Error(fmt::format("{}: has labels {}, the run was trained with {}", session.dataset->plugin.subject(),

@@ -61,6 +61,8 @@ Session open_run(const std::string& run, const plugin::SearchPath& search, const
 void open_base(Session& session);
 /// the tokenizer alone, where the model is open already;
 void open_tokenizer(Session& session);
+/// Throws Error where data.max_length is more than the model has positions.
+void check_max_length(const experiment::Experiment& experiment, int64_t positions);
 /// the experiment's strategies made and applied, their settings kept, their values loaded where they are taken from a run.
 /// @param open_source  opens the runs that strategies start from; @param take  those that they are taken from, empty: none is
 void attach_strategies(Session& session, const experiment::OpenRun& open_source, const TakeRun& take = {});

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <functional>
 #include <iostream>
 
 #include "app/command_line.h"
@@ -90,7 +91,11 @@ report::RunReport describe(const Session& session, const Splits& splits, double 
   return report;
 }
 
-std::string setup_text(const Session& session, const Splits& splits, const report::RunReport& report, int64_t steps,
+struct Steps {
+  int64_t total, per_epoch;
+};
+
+std::string setup_text(const Session& session, const Splits& splits, const report::RunReport& report, const Steps& plan,
                        const std::string& run) {
   const auto& experiment = session.experiment;
   report::RunSetup setup;
@@ -121,10 +126,10 @@ std::string setup_text(const Session& session, const Splits& splits, const repor
   }
   setup.head_trainable = report.head_parameters;
   setup.total_parameters = report.model.parameters + train::count_numbers(session.model().patch_parameters());
-  setup.steps = steps;
+  setup.steps = plan.total;
   setup.batch_size = experiment.train.batch_size;
   setup.seed = report.seed;
-  setup.epochs = static_cast<double>(steps * experiment.train.batch_size) / static_cast<double>(splits.train.size());
+  setup.epochs = static_cast<double>(plan.total) / static_cast<double>(plan.per_epoch);
   setup.precision = experiment.train.precision == train::Precision::kBf16 ? "bf16" : "fp32";
   setup.threads = report.threads;
   setup.notes = splits.notes;
@@ -145,6 +150,17 @@ report::RunReport::Test test_of(const Session& session, const train::Predictions
                                  static_cast<size_t>(session.experiment.eval_choices.mistakes))};
 }
 
+/// What a strategy has for the report is no part of what was learnt: the run is whole without it.
+bool reports(const std::function<void()>& part) {
+  try {
+    part();
+    return true;
+  } catch (const Error& error) {
+    std::cerr << fmt::format("{}\nnote  the report is written without its tables\n", error.what());
+    return false;
+  }
+}
+
 /// The delta that was kept, on the test split; strategies that report look on. Not done again when training's last evaluation was it.
 void evaluate_test(Session& session, const Splits& splits, const std::optional<train::Predictions>& last,
                    report::RunReport& report) {
@@ -159,18 +175,18 @@ void evaluate_test(Session& session, const Splits& splits, const std::optional<t
   const data::EncodedSplit encoded = is_test ? data::EncodedSplit{} : encode_split(session, Split::kTest);
   const double start = now();
   const auto& methods = session.methods.all();
+  std::vector<bool> collects;
   for (const auto& strategy : methods) {
-    if (strategy.reporter != nullptr)
-      strategy.plugin.call("report_begin()", [&] { strategy.reporter->report_begin(); });
+    collects.push_back(strategy.reporter != nullptr && reports([&] {
+                         strategy.plugin.call("report_begin()", [&] { strategy.reporter->report_begin(); });
+                       }));
   }
   const train::Predictions predictions = session.methods.guard("forward()", [&] {
     return train::predict(session.model(), is_test ? *splits.evaluation : encoded,
                           session.experiment.eval.batch_tokens);
   });
   for (size_t i = 0; i < methods.size(); ++i) {
-    if (methods[i].reporter == nullptr) continue;
-    report.strategies[i].tables =
-        methods[i].plugin.call("report_end()", [&] { return methods[i].reporter->report_end(); });
+    if (collects[i]) reports([&] { report.strategies[i].tables = methods[i].report_end(); });
   }
   report.test = test_of(session, predictions, now() - start);
 }
@@ -185,19 +201,34 @@ void write_page(const experiment::RunPaths& paths) {
   }
 }
 
+/// --output; a run's own experiment.toml is resumed where it lies.
+std::filesystem::path choose_run(const CommandLine& line, const experiment::Experiment& experiment) {
+  if (line.has("output")) return line.text("output");
+  const std::filesystem::path file = line.texts("experiment.toml").front();
+  const std::filesystem::path folder = file.has_parent_path() ? file.parent_path() : ".";
+  const experiment::RunPaths paths(folder);
+  std::error_code ignored;
+  if (line.has("resume") && std::filesystem::equivalent(file, paths.experiment(), ignored) &&
+      (std::filesystem::exists(paths.log(), ignored) || std::filesystem::exists(paths.checkpoints(), ignored)))
+    return folder;
+  return experiment::default_run_path(experiment.run.name);
+}
+
 int train(const CommandLine& line, double start) {
   experiment::Experiment experiment =
       experiment::read_experiment(line.texts("experiment.toml").front(), line.texts("set"));
-  const std::filesystem::path run = line.has("output") ? std::filesystem::path(line.text("output"))
-                                                       : experiment::default_run_path(experiment.run.name);
-  if (line.has("resume") && experiment::run_state(run) == experiment::RunState::kFinished) {
-    std::cout << fmt::format("{} is finished; plugtune compare {} shows it\n", run.string(), run.string());
-    return kDone;
-  }
+  const std::filesystem::path run = choose_run(line, experiment);
   Session session = open_experiment(std::move(experiment), line.search_path());
   if (train::trainable_parameters(session.model()).empty())
     throw Error("strategy: nothing would train; name one whose patches train, or let task.train_head be \"auto\"");
+  if (line.has("resume") && experiment::run_state(run) == experiment::RunState::kFinished) {
+    experiment::check_same_experiment(experiment::RunPaths(run), session.resolved);
+    std::cout << fmt::format("{} is finished; plugtune compare {} shows it\n", run.string(), run.string());
+    return kDone;
+  }
   const experiment::RunDirectory directory(run, session.resolved, line.has("resume"));
+  if (line.has("resume") && !directory.resumed() && !line.has("quiet"))
+    std::cerr << fmt::format("note  {}: there is nothing to resume, training begins\n", run.string());
   const Splits splits = encode_splits(session);
   report::RunReport report = describe(session, splits, start);
 
@@ -212,11 +243,13 @@ int train(const CommandLine& line, double start) {
                           splits.evaluation ? &*splits.evaluation : nullptr, &checkpoints, listener,
                           session.experiment.train, session.experiment.eval, static_cast<uint64_t>(report.seed)});
   if (!line.has("quiet"))
-    std::cout << setup_text(session, splits, report, trainer.total_steps(), run.string()) << std::flush;
+    std::cout << setup_text(session, splits, report, {trainer.total_steps(), trainer.plan().steps_per_epoch()},
+                            run.string())
+              << std::flush;
 
   report.result = trainer.run(line.has("resume"));
-  evaluate_test(session, splits, trainer.last_predictions(), report);
   write_delta(directory.paths(), trainer.delta(), session.delta_info());
+  evaluate_test(session, splits, trainer.last_predictions(), report);
   report.delta_bytes = static_cast<int64_t>(std::filesystem::file_size(directory.paths().delta_tensors()));
   // What earlier processes of a resumed run did is in the parts alone.
   const double parts = report.startup_seconds + report.result.train_seconds + report.result.eval_seconds;

@@ -16,6 +16,7 @@ using Json = nlohmann::json;
 
 constexpr const char* kHeadConfig = "head_config.json";
 constexpr const char* kVersion = "adapters.1.3.0";
+constexpr int64_t kMostLabels = 1'000'000;
 
 /// label2id in the order of the ids. Throws Error when they are not 0, 1, 2, ...
 std::vector<std::string> labels_of(const Json& config, int64_t count, const std::string& subject) {
@@ -53,6 +54,33 @@ void check_head_config(const Json& config, int64_t layers, bool use_pooler, cons
     throw Error(fmt::format("{}: 'bias' must be true, a head without bias is not known here", subject));
 }
 
+TaskKind task_of_outputs(int64_t count) { return count == 1 ? TaskKind::kRegression : TaskKind::kClassification; }
+
+/// The head of a model class of transformers, which is in no dictionary of heads: {"config": null, "num_labels": 2, ...}.
+void read_static_head(const std::filesystem::path& directory, const Json& json, ForeignFiles& files, bool is_optional) {
+  const std::string subject = (directory / kHeadConfig).string();
+  const std::string model = string_of(json, "model_class", subject, "");
+  if (model != "BertForSequenceClassification") {
+    const std::string text = fmt::format("{}: the head of a {} is not known here", subject, model);
+    if (!is_optional) throw Error(text + "; expected that of a BertForSequenceClassification");
+    files.notes.push_back(text + ", it is left out");
+    return;
+  }
+  const int64_t count = integer_of(json, "num_labels", subject, 2);
+  if (count < 1 || count > kMostLabels) throw Error(fmt::format("{}: 'num_labels' cannot be {}", subject, count));
+  files.labels = labels_of(json, count, subject);
+  files.task = task_of_outputs(count);
+  const TensorFile file = read_tensor_file(directory, {"pytorch_model_head.bin", "model_head.safetensors"});
+  for (const auto& [key, tensor] : file.tensors) {
+    if (key != "classifier.weight" && key != "classifier.bias")
+      throw Error(fmt::format("{}: tensor '{}' is not part of the head of a {}", file.path, key, model));
+    files.head.emplace(key, tensor);
+  }
+  check_head(files, file.path);
+  if (files.head.empty() || files.head.at("classifier.weight").size(0) != count)
+    throw Error(fmt::format("{}: 'num_labels' is {}, {} has another head", subject, count, file.path));
+}
+
 }  // namespace
 
 bool has_head(const std::filesystem::path& directory) { return std::filesystem::exists(directory / kHeadConfig); }
@@ -60,6 +88,8 @@ bool has_head(const std::filesystem::path& directory) { return std::filesystem::
 void read_head(const std::filesystem::path& directory, ForeignFiles& files, bool is_optional) {
   const std::string subject = (directory / kHeadConfig).string();
   const Json json = read_object(directory / kHeadConfig);
+  if (json.contains("config") && json.at("config").is_null())
+    return read_static_head(directory, json, files, is_optional);
   const Json config = json.value("config", Json::object());
   if (!config.is_object()) throw Error(fmt::format("{}: 'config' must be an object, got {}", subject, config.dump()));
   const std::string kind = string_of(config, "head_type", subject);
@@ -72,9 +102,9 @@ void read_head(const std::filesystem::path& directory, ForeignFiles& files, bool
   }
   const int64_t layers = integer_of(config, "layers", subject, 2), count = integer_of(config, "num_labels", subject, 2);
   check_head_config(config, layers, boolean_of(config, "use_pooler", subject, false), subject);
-  if (count < 1 || count > 1'000'000) throw Error(fmt::format("{}: 'num_labels' cannot be {}", subject, count));
+  if (count < 1 || count > kMostLabels) throw Error(fmt::format("{}: 'num_labels' cannot be {}", subject, count));
   files.labels = labels_of(config, count, subject);
-  files.task = count == 1 ? TaskKind::kRegression : is_multi_label ? TaskKind::kMultiLabel : TaskKind::kClassification;
+  files.task = is_multi_label ? TaskKind::kMultiLabel : task_of_outputs(count);
 
   const std::string name = string_of(json, "name", subject);
   const TensorFile file = read_tensor_file(directory, {"pytorch_model_head.bin", "model_head.safetensors"});

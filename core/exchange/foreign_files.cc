@@ -16,6 +16,18 @@ namespace {
 
 constexpr const char* kClassifier = "BertForSequenceClassification";
 
+/// Heads for tokens and for choices are called `classifier` too, and answer something else.
+void check_architecture(const std::filesystem::path& directory) {
+  const nlohmann::json config = read_object(directory / "config.json");
+  const auto names = config.find("architectures");
+  if (names == config.end() || !names->is_array()) return;
+  for (const auto& name : *names) {
+    if (name != "BertForTokenClassification" && name != "BertForMultipleChoice") continue;
+    throw Error(fmt::format("{}: is a {}, whose head is not for whole texts; expected {}", directory.string(),
+                            name.get<std::string>(), kClassifier));
+  }
+}
+
 /// A checkpoint with a classification head: a base that nothing is added to, and a head.
 ForeignFiles read_checkpoint(const std::filesystem::path& directory) {
   const formats::BertConfig config = formats::read_bert_config(directory);
@@ -26,6 +38,7 @@ ForeignFiles read_checkpoint(const std::filesystem::path& directory) {
                     "model.path of an experiment",
                     directory.string()));
   }
+  check_architecture(directory);
   ForeignFiles files;
   files.format = "hf";
   files.name = directory.filename().string();
@@ -33,9 +46,13 @@ ForeignFiles read_checkpoint(const std::filesystem::path& directory) {
   files.hidden_size = config.hidden_size;
   files.head = weights.head;
   files.labels = config.labels;
-  files.task = config.labels.size() == 1                             ? TaskKind::kRegression
-               : config.problem_type == "multi_label_classification" ? TaskKind::kMultiLabel
-                                                                     : TaskKind::kClassification;
+  if (config.problem_type == "regression" && config.labels.size() != 1) {
+    throw Error(fmt::format("{}: is a regression of {} numbers; one can be taken over", directory.string(),
+                            config.labels.size()));
+  }
+  files.task = config.problem_type == "multi_label_classification" ? TaskKind::kMultiLabel
+               : config.labels.size() == 1                         ? TaskKind::kRegression
+                                                                   : TaskKind::kClassification;
   ForeignAdapter adapter;
   adapter.format = files.format;
   adapter.config = config_from(config_json(config, kClassifier));

@@ -21,6 +21,7 @@ struct ForeignFiles {
   std::optional<TaskKind> task;          ///< of the head; nullopt: not said
   std::vector<std::string> labels;       ///< of the head; empty: not said
   std::string base;                      ///< what the files call their base model, or ""
+  std::string revision{};                ///< of that base in the Hub, where it is not the newest
   int64_t hidden_size = 0;               ///< of the base; 0: not said
   std::vector<std::string> notes;        ///< what the person should know, one line each
 };

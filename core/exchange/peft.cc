@@ -61,6 +61,8 @@ ForeignFiles read_peft(const std::filesystem::path& directory) {
   ForeignFiles files;
   files.format = "peft";
   files.base = string_of(config, "base_model_name_or_path", subject, "");
+  files.revision = string_of(config, "revision", subject, "");
+  if (files.revision == "main") files.revision.clear();
   const bool pooler_is_head = saves_pooler(config, subject);
 
   ForeignAdapter adapter;

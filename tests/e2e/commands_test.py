@@ -202,6 +202,9 @@ class Commands(PlugtuneTest):
         self.fail_with(f"data.path: none.csv: not found (working directory {self.folder}); . has: own.csv, renamed.csv, "
                        "run.toml, runs (--data)", *evaluate, "--data", "table:none.csv")
         result = self.run_program(*evaluate, "--data", "table:own.csv")
+        self.assertEqual(result.stderr, "note  there is no test split; this is of the train split\n")
+        self.assertEqual(result.stdout, whole)
+        result = self.run_program(*evaluate, "--data", "table:own.csv", "--split", "test")
         self.assertRegex(result.stderr, r"^dataset 'table' .*: has no test split; it has train: --split train\n$")
         for setting, problem in {
             "train.epochs=2": "must be of the data, --set data.KEY=VALUE: the rest of a finished run is settled",

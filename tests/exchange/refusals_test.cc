@@ -47,6 +47,9 @@ std::vector<Refusal> refusals() {
   const auto peft_tensors = [](const std::function<void(formats::NamedTensors&)>& edit) {
     return [edit](const fs::path& directory) { edit_tensors(directory / "adapter_model.safetensors", edit); };
   };
+  const auto checkpoint = [](const std::function<void(json&)>& edit) {
+    return [edit](const fs::path& directory) { edit_json(directory / "config.json", edit); };
+  };
   const std::string peft = "lora_qv/peft", hub = "adapter_pfeiffer/adapterhub", fusion = "fusion_dynamic/adapterhub";
   return {
       {"Empty", peft,
@@ -100,6 +103,43 @@ std::vector<Refusal> refusals() {
       {"SettingOfTheFuture", peft, peft_config([](json& c) { c["use_quantum"] = true; }),
        "adapter_config.json.use_quantum: is true, a setting that is not known here; the file would be read "
        "as something else than it is"},
+      {"OtherRevisionOfTheBase", peft, peft_config([](json& c) { c["revision"] = "v2"; }),
+       "DIR: belongs to revision 'v2' of 'tests/golden/tiny'; name the directory of that base with --model BASE"},
+      {"TaskOfOneOutput",
+       peft,
+       [](const fs::path&) {},
+       "--task: a regression has one output, the head in DIR has 3",
+       {"--task", "regression"}},
+      {"TaskThatIsNone",
+       peft,
+       [](const fs::path&) {},
+       "--task: must be one of classification, multi-label, regression, got 'tagging'",
+       {"--task", "tagging"}},
+      {"ExpressionOfABracketAfterAnother", peft,
+       peft_config([](json& c) { c["exclude_modules"] = std::string(16'000, '(') + std::string(16'000, ')'); }),
+       "adapter_config.json.exclude_modules: '" + std::string(200, '(') +
+           "...' is a regular expression that only Python reads"},
+      {"RankBeyondAnyMemory", "lora_layers/peft", peft_config([](json& c) { c["r"] = 1'000'000'000'000; }),
+       "DIR: tensor 'encoder.layer.1.attention.self.query.lora_A.weight' has shape (4, 32), it must be (1000000000000, "
+       "32)\n"
+       "DIR: tensor 'encoder.layer.1.attention.self.query.lora_B.weight' has shape (32, 4), it must be (32, "
+       "1000000000000)\n"
+       "DIR: tensor 'encoder.layer.1.intermediate.dense.lora_A.weight' has shape (4, 32), it must be (1000000000000, "
+       "32)\n"
+       "DIR: tensor 'encoder.layer.1.intermediate.dense.lora_B.weight' has shape (64, 4), it must be (64, "
+       "1000000000000)\n"
+       "DIR: tensor 'encoder.layer.1.output.dense.lora_A.weight' has shape (4, 64), it must be (1000000000000, 64)\n"
+       "DIR: tensor 'encoder.layer.1.output.dense.lora_B.weight' has shape (32, 4), it must be (32, 1000000000000)"},
+      {"HeadOfTokens", "tiny", checkpoint([](json& c) { c["architectures"] = {"BertForTokenClassification"}; }),
+       "DIR: is a BertForTokenClassification, whose head is not for whole texts; expected "
+       "BertForSequenceClassification"},
+      {"SeveralNumbers", "tiny", checkpoint([](json& c) { c["problem_type"] = "regression"; }),
+       "DIR: is a regression of 3 numbers; one can be taken over"},
+      {"OtherActivationThanItsBase",
+       "tiny",
+       checkpoint([](json& c) { c["hidden_act"] = "relu"; }),
+       "DIR: has hidden_act = relu, tests/golden/tiny has gelu; it cannot be computed on that base",
+       {"--model", "tests/golden/tiny"}},
       {"RankThatIsNotTheFiles", peft, peft_config([](json& c) { c["r"] = 8; }),
        "DIR: tensor 'encoder.layer.0.attention.self.query.lora_A.weight' has shape (4, 32), it must be (8, "
        "32)\n"

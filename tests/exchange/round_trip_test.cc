@@ -4,6 +4,7 @@
 #include "app/commands.h"
 #include "exchange/compose.h"
 #include "exchange/support.h"
+#include "formats/safetensors.h"
 #include "formats/torch_pickle.h"
 #include "support/temp_folder.h"
 
@@ -144,6 +145,27 @@ INSTANTIATE_TEST_SUITE_P(Golden, RoundTrip, ::testing::ValuesIn(testing::foreign
       name, [](unsigned char c) { return std::isalnum(c) == 0; }, '_');
   return name;
 });
+
+/// The library saves the head of transformers' own class without a `config`.
+TEST(Import, TakesTheHeadOfABertForSequenceClassification) {
+  const testing::InRepository in_repository;
+  const testing::TempFolder folder;
+  const fs::path directory = fs::path(folder.path()) / "theirs";
+  fs::copy(testing::golden_path() / "adapter_pfeiffer/adapterhub", directory, fs::copy_options::recursive);
+  std::ofstream(directory / "head_config.json")
+      << R"({"config": null, "hidden_size": 32, "label2id": {"LABEL_0": 0, "LABEL_1": 1, "LABEL_2": 2},
+             "model_class": "BertForSequenceClassification", "model_type": "bert", "name": null, "num_labels": 3})";
+  formats::NamedTensors head;
+  for (const auto& [name, tensor] : tensors_of(directory / "model_head.safetensors"))
+    head.emplace("classifier" + name.substr(name.rfind('.')), tensor.clone());
+  formats::write_safetensors(directory / "model_head.safetensors", head);
+
+  ImportedRun flexible = testing::import_case({"adapter_pfeiffer", "adapterhub"});
+  ImportedRun fixed =
+      import_foreign({.directory = directory.string(), .model = "", .run = "fixed"}, testing::shipped_plugins());
+  const auto golden = testing::Golden("adapter_pfeiffer");
+  EXPECT_TRUE(torch::equal(testing::logits_of(fixed.session, golden), testing::logits_of(flexible.session, golden)));
+}
 
 }  // namespace
 }  // namespace plugtune::app
