@@ -51,7 +51,8 @@ std::string evidence_text(const Comparison& pair) {
   if (pair.over_seeds.interval.is_known())
     parts.push_back(fmt::format("over {} seeds {}", pair.seeds.size(), interval_text(pair.over_seeds.interval)));
   if (pair.seeds.size() == 1 && is_of_metric(pair))
-    parts.push_back(fmt::format("McNemar p = {:.2g}", pair.mcnemar.front().p));
+    parts.push_back(
+        fmt::format("McNemar p {}{}", pair.mcnemar.front().p > 0 ? "= " : "", p_text(pair.mcnemar.front().p)));
   return join(parts);
 }
 
@@ -82,6 +83,11 @@ bool is_distinguishable(const Comparison& pair) {
 }
 
 }  // namespace
+
+std::string p_text(double p) {
+  if (!std::isfinite(p)) return "-";
+  return p > 0 ? fmt::format("{:.2g}", p) : "< 1e-300";
+}
 
 std::string interval_text(const Interval& interval) {
   return fmt::format("{:+.4f} to {:+.4f}", interval.low, interval.high);

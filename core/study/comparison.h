@@ -40,6 +40,9 @@ struct Comparison {
 /// "-0.0010 to +0.0050", of an interval that is known.
 std::string interval_text(const Interval& interval);
 
+/// "0.012", "-" where it is not known, "< 1e-300" of what no double holds.
+std::string p_text(double p);
+
 /// @param seed  of the bootstrap
 Comparison compare_methods(const std::string& first, const std::vector<SeededRun>& first_runs,
                            const std::string& second, const std::vector<SeededRun>& second_runs,

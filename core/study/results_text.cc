@@ -60,8 +60,6 @@ TextTable size_table(const Study& study, const SizeResults& size) {
   return table;
 }
 
-std::string p_text(double p) { return std::isfinite(p) ? fmt::format("{:.2g}", p) : "-"; }
-
 std::string interval_cell(const Interval& interval) { return interval.is_known() ? interval_text(interval) : "-"; }
 
 TextTable comparison_table(const SizeResults& size) {

@@ -30,7 +30,7 @@ class Docs(PlugtuneTest):
         One thread: some of the commands train, and threads that wait for each other on a busy machine take minutes.
         """
         path = f"{BUILD}/bin:{os.environ['PATH']}"
-        result = subprocess.run(["bash", "-euo", "pipefail", "-c", script], cwd=self.folder, text=True, timeout=300,
+        result = subprocess.run(["bash", "-euo", "pipefail", "-c", script], cwd=self.folder, text=True, timeout=900,
                                 stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                                 env={**os.environ, "PATH": path, "OMP_NUM_THREADS": "1"})
         if code is not None:

@@ -61,7 +61,7 @@ class PlugtuneTest(unittest.TestCase):
     def run_program(self, *arguments, stdin="", env=None, **options):
         environment = {**os.environ, "OMP_NUM_THREADS": "2", **(env or {})}
         return subprocess.run(self.command(*arguments), cwd=self.folder, input=stdin, capture_output=True, text=True,
-                              env=environment, timeout=300, **options)
+                              env=environment, timeout=900, **options)
 
     def succeed(self, *arguments, **options):
         result = self.run_program(*arguments, **options)

@@ -136,6 +136,12 @@ TEST(Comparison, OfOneSeedTheSentenceSaysSo) {
 }
 
 /// McNemar counts right answers: of another metric it neither decides nor is told.
+TEST(Comparison, AProbabilityThatNoDoubleHoldsIsNotCalledNone) {
+  EXPECT_EQ(p_text(0.0123), "0.012");
+  EXPECT_EQ(p_text(0), "< 1e-300");
+  EXPECT_EQ(p_text(NAN), "-");
+}
+
 TEST(Comparison, OfAnotherMetricMcNemarSaysNothing) {
   const Comparison pair = compare(reports({0.9}, "recall"), reports({0.8}, "recall"), "recall");
   EXPECT_TRUE(pair.is_distinguishable);
