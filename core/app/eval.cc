@@ -4,6 +4,7 @@
 #include <iostream>
 
 #include "app/command_line.h"
+#include "app/data_split.h"
 #include "app/several_runs.h"
 #include "model/loss.h"
 #include "report/text_table.h"
@@ -11,10 +12,6 @@
 
 namespace plugtune::app {
 namespace {
-
-Split split_of(const std::string& name) {
-  return name == "train" ? Split::kTrain : name == "validation" ? Split::kValidation : Split::kTest;
-}
 
 std::string table(const train::Metrics& metrics, const std::vector<std::string>& labels) {
   std::string text;
@@ -29,25 +26,6 @@ std::string table(const train::Metrics& metrics, const std::vector<std::string>&
     text += "\n";
   }
   return text;
-}
-
-/// "; it has train and validation: --split validation"
-std::string other_splits(const Dataset& dataset) {
-  std::vector<std::string> names;
-  for (const char* name : {"train", "validation", "test"})
-    if (dataset.size(split_of(name)) > 0) names.emplace_back(name);
-  return names.empty() ? "" : fmt::format("; it has {}: --split {}", join(names, " and "), names.back());
-}
-
-/// Without --split what there is, the test split first; the training examples only of data that --data names.
-std::string choose_split(const CommandLine& line, const Dataset& dataset) {
-  if (line.has("split")) return line.text("split");
-  std::vector<std::string> names = {"test", "validation"};
-  if (line.has("data")) names.emplace_back("train");
-  const auto at = std::ranges::find_if(names, [&](const auto& name) { return dataset.size(split_of(name)) > 0; });
-  if (at == names.end()) return names.front();
-  if (at != names.begin()) std::cerr << fmt::format("note  there is no test split; this is of the {} split\n", *at);
-  return *at;
 }
 
 struct Row {
@@ -115,14 +93,12 @@ int eval_command(const Arguments& arguments) {
        "plugtune eval runs/quickstart --data table:reviews.csv --set data.text=review",
        "plugtune eval runs/a runs/b --average"});
   line.positional("run", /*many=*/true)
-      .choice("split", {"test", "validation", "train"}, "which examples")
-      .value("data", "PLUGIN:PATH", "another data set than the run's")
-      .values("set", "data.KEY=VALUE", "instead of what the run says of the data")
       .value("model", "BASE", "the base model, where it lies elsewhere than when the run was trained")
       .flag("average", "of several runs, the mean of their probabilities too")
       .choice("precision", {"fp32", "bf16"}, "bf16: faster on processors with AMX or AVX512-BF16, logits to two digits")
       .flag("json", "print the metrics as JSON; of several runs, an array")
       .plugin_path();
+  add_data_options(line, "another data set than the run's");
   if (!line.parse(arguments)) return kDone;
 
   SeveralRuns runs = open_runs(line.texts("run"), line.search_path(), line.text("precision"),
@@ -131,12 +107,7 @@ int eval_command(const Arguments& arguments) {
     throw Error("eval: --average is of labels; masked-lm runs have metrics of their own only");
   Session& first = runs.sessions.front();
   open_data(first);
-  const std::string name = choose_split(line, *first.dataset->dataset);
-  const Split split = split_of(name);
-  if (first.dataset->dataset->size(split) == 0) {
-    throw Error(fmt::format("{}: has no {} split{}", first.dataset->plugin.subject(), name,
-                            other_splits(*first.dataset->dataset)));
-  }
+  const Split split = chosen_split(line, first);
   std::vector<std::string> warnings;
   const std::vector<Row> rows = evaluate(runs, split, line.has("average"), warnings);
   if (line.has("json")) {

@@ -33,8 +33,7 @@ std::vector<std::string> split_labels(const std::string& text) {
 
 /// The kind that --task names. Throws Error where it contradicts what the files say.
 TaskKind kind_of(const exchange::ForeignFiles& files, const ImportOptions& options, int64_t outputs) {
-  const TaskKind suggested = outputs == 1 ? TaskKind::kRegression : TaskKind::kClassification;
-  if (options.task.empty()) return files.task.value_or(suggested);
+  if (options.task.empty()) return files.task.value_or(exchange::task_of_outputs(outputs));
   for (const TaskKind kind : {TaskKind::kClassification, TaskKind::kMultiLabel, TaskKind::kRegression}) {
     if (options.task != experiment::task_name(kind)) continue;
     if (files.task && *files.task != kind) {

@@ -2,19 +2,19 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cmath>
 #include <filesystem>
 #include <fstream>
 #include <functional>
 #include <iostream>
-#include <nlohmann/json.hpp>
-#include <span>
 
+#include "app/answers.h"
 #include "app/command_line.h"
+#include "app/data_split.h"
 #include "app/fill_masks.h"
 #include "app/several_runs.h"
 #include "formats/wording.h"
 #include "plugtune/blocks/text_file.h"
+#include "plugtune/example_source.h"
 
 namespace plugtune::app {
 namespace {
@@ -42,54 +42,27 @@ class Lines : public Dataset {
   Task task_;
 };
 
-// Answers are many and small: they are read as plain numbers, without a tensor operation for each.
-
-std::span<const float> numbers_of(const Tensor& logits) {
-  return {logits.const_data_ptr<float>(), static_cast<size_t>(logits.numel())};
-}
-
-std::vector<double> probabilities_of(const Tensor& logits, TaskKind kind) {
-  const std::span<const float> values = numbers_of(logits);
-  std::vector<double> result(values.begin(), values.end());
-  if (kind == TaskKind::kMultiLabel) {
-    for (double& value : result)
-      value = 1 / (1 + std::exp(-value));
-    return result;
+/// Rows of a split without their labels, which need not be known.
+class Unlabelled : public Dataset {
+ public:
+  /// Rows [begin, begin + size) of `split`. The data set must outlive this.
+  Unlabelled(const Dataset& dataset, Split split, size_t begin, size_t size)
+      : dataset_(dataset),
+        split_(split),
+        begin_(begin),
+        size_(size) {}
+  Task task() const override { return dataset_.task(); }
+  size_t size(Split) const override { return size_; }
+  Example at(Split, size_t index) const override {
+    Example example = dataset_.at(split_, begin_ + index);
+    return {std::move(example.text_a), std::move(example.text_b)};
   }
-  const double largest = std::ranges::max(result);
-  double sum = 0;
-  for (double& value : result)
-    sum += value = std::exp(value - largest);
-  for (double& value : result)
-    value /= sum;
-  return result;
-}
 
-/// The label, the labels of a multi-label task with commas between, or the number of a regression.
-std::string answer(const Tensor& logits, const Task& task) {
-  if (task.kind == TaskKind::kRegression) return fmt::format("{:.6g}", static_cast<double>(numbers_of(logits)[0]));
-  const std::span<const float> values = numbers_of(logits);
-  if (task.kind == TaskKind::kClassification)
-    return task.labels[static_cast<size_t>(std::ranges::max_element(values) - values.begin())];
-  std::vector<std::string> chosen;
-  for (size_t i = 0; i < task.labels.size(); ++i) {
-    if (values[i] > 0) chosen.push_back(task.labels[i]);
-  }
-  return join(chosen, ",");
-}
-
-nlohmann::ordered_json json_answer(const Tensor& logits, const Task& task) {
-  nlohmann::ordered_json json;
-  if (task.kind == TaskKind::kRegression) {
-    json["value"] = static_cast<double>(numbers_of(logits)[0]);
-  } else {
-    json["label"] = answer(logits, task);
-    json["probabilities"] = probabilities_of(logits, task.kind);
-  }
-  const std::span<const float> values = numbers_of(logits);
-  json["logits"] = std::vector<float>(values.begin(), values.end());
-  return json;
-}
+ private:
+  const Dataset& dataset_;
+  Split split_;
+  size_t begin_, size_;
+};
 
 enum class Mode : int32_t { kEach = 1, kAverage, kByLine };
 
@@ -102,24 +75,26 @@ struct Prediction {
   size_t lines_read = 0;  // and answered, before the lines at hand
 };
 
-void print(const Prediction& prediction, const Tensor& logits) {
+/// One column, or one field, for each run; of one answer the answer itself.
+void print(const Prediction& prediction, const std::vector<Tensor>& logits, int64_t row) {
   const Task& task = prediction.runs.task();
-  std::cout << (prediction.as_json ? json_answer(logits, task).dump() : answer(logits, task)) << "\n";
-}
-
-/// One column, or one field, for each run.
-void print_each(const Prediction& prediction, const std::vector<Tensor>& logits, int64_t line) {
-  const Task& task = prediction.runs.task();
-  nlohmann::ordered_json json;
-  std::vector<std::string> columns;
+  if (!prediction.as_json) {
+    std::vector<std::string> columns;
+    for (const Tensor& of_run : logits)
+      columns.push_back(answer_text(of_run[row], task));
+    std::cout << join(columns, "\t") << "\n";
+    return;
+  }
+  nlohmann::ordered_json json = nlohmann::ordered_json::object();
   for (size_t run = 0; run < logits.size(); ++run) {
-    if (prediction.as_json) {
-      json[prediction.runs.names[run]] = json_answer(logits[run][line], task);
+    nlohmann::ordered_json answer = answer_json(logits[run][row], task);
+    if (logits.size() == 1) {
+      json.update(answer);
     } else {
-      columns.push_back(answer(logits[run][line], task));
+      json[prediction.runs.names[run]] = std::move(answer);
     }
   }
-  std::cout << (prediction.as_json ? json.dump() : join(columns, "\t")) << "\n";
+  std::cout << json.dump() << "\n";
 }
 
 /// "reviews.txt:3"
@@ -144,21 +119,39 @@ void check_pair(const Prediction& prediction, const std::string& line, size_t nu
   throw Error(fmt::format("{}: must be two texts with a tab between, got {}", line_place(prediction, number), got));
 }
 
+/// Of each run, or their mean alone.  (rows, labels) each
+std::vector<Tensor> logits_of(Prediction& prediction, const Dataset& texts) {
+  SeveralRuns& runs = prediction.runs;
+  std::vector<Tensor> logits;
+  for (size_t run = 0; run < runs.names.size(); ++run)
+    logits.push_back(predict_with(runs, run, encode_with(runs, run, texts, Split::kTest)).logits);
+  if (prediction.mode == Mode::kAverage) return {average_logits(runs.task().kind, logits)};
+  return logits;
+}
+
 void predict_each(Prediction& prediction, std::vector<std::string> lines) {
   for (size_t i = 0; i < lines.size(); ++i)
     check_pair(prediction, lines[i], prediction.lines_read + i + 1);
-  SeveralRuns& runs = prediction.runs;
-  const Lines dataset(std::move(lines), runs.task());
-  std::vector<Tensor> logits;
-  for (size_t run = 0; run < runs.names.size(); ++run)
-    logits.push_back(predict_with(runs, run, encode_with(runs, run, dataset, Split::kTest)).logits);
-  if (prediction.mode == Mode::kAverage) logits = {average_logits(runs.task().kind, logits)};
-  for (int64_t line = 0; line < logits.front().size(0); ++line) {
-    if (logits.size() == 1) {
-      print(prediction, logits.front()[line]);
-    } else {
-      print_each(prediction, logits, line);
-    }
+  const std::vector<Tensor> logits = logits_of(prediction, Lines(std::move(lines), prediction.runs.task()));
+  for (int64_t line = 0; line < logits.front().size(0); ++line)
+    print(prediction, logits, line);
+}
+
+/// The rows of a data set, in their order.
+void predict_data(Prediction& prediction, const Dataset& dataset, Split split) {
+  const auto* source = dynamic_cast<const ExampleSource*>(&dataset);
+  if (const size_t left_out = source != nullptr ? source->left_out(split) : 0; left_out > 0)
+    std::cerr << fmt::format(
+        "note  {} of {} without text: left out, they have no answer\n",
+        left_out == 1 ? "a row" : fmt::format("{} rows", formats::grouped(static_cast<int64_t>(left_out))),
+        source->file_name(split));
+  const size_t size = dataset.size(split);
+  for (size_t begin = 0; begin < size; begin += kLinesAtOnce) {
+    const Unlabelled texts(dataset, split, begin, std::min(kLinesAtOnce, size - begin));
+    const std::vector<Tensor> logits = logits_of(prediction, texts);
+    for (int64_t row = 0; row < logits.front().size(0); ++row)
+      print(prediction, logits, row);
+    std::cout.flush();
   }
 }
 
@@ -196,7 +189,7 @@ void predict_by_line(Prediction& prediction, std::vector<std::string> lines) {
     encoded.push_back(encode_with(runs, run, Lines(std::move(texts[run]), runs.task()), Split::kTest));
   const Tensor logits = predict_mixed(runs, encoded, places);
   for (int64_t line = 0; line < logits.size(0); ++line)
-    print(prediction, logits[line]);
+    print(prediction, {logits}, line);
 }
 
 void predict_lines(Prediction& prediction, std::vector<std::string> lines) {
@@ -234,6 +227,18 @@ AnswerLines answering(Prediction& prediction, const CommandLine& line) {
   };
 }
 
+/// Answers the data set that --data names instead of lines.
+int predict_data_set(Prediction& prediction, const CommandLine& line) {
+  if (line.has("input")) throw Error("predict: --input and --data exclude each other: texts come from one of them");
+  if (line.has("by-line")) throw Error("predict: --by-line is of lines; rows of a data set name no run");
+  if (prediction.runs.task().kind == TaskKind::kText)
+    throw Error("predict: --data is of runs that answer with labels; masked-lm runs fill the [MASK]s of lines");
+  Session& first = prediction.runs.sessions.front();
+  open_data(first);
+  predict_data(prediction, *first.dataset->dataset, chosen_split(line, first));
+  return kDone;
+}
+
 /// Opens --input where it is a file, and says how messages call it.
 std::string open_input(const std::string& input, std::ifstream& file) {
   if (input.empty() || input == "-") return "standard input";
@@ -262,7 +267,9 @@ void warn_of_columns(const std::string& input) {
   for (const char* ending : {".csv", ".json", ".jsonl"}) {
     if (!input.ends_with(ending)) continue;
     std::cerr << fmt::format(
-        "note  {}: each line is taken for a text, as it stands: headers, quotes and other columns too\n", input);
+        "note  {0}: each line is taken for a text, as it stands: headers, quotes and other columns too; columns are "
+        "read with --data table:{0}\n",
+        input);
   }
 }
 
@@ -293,9 +300,12 @@ int predict_command(const Arguments& arguments) {
       "jsonl gives {\"label\", \"probabilities\", \"logits\"} for each line, in the order of the run's labels.\n"
       "Several runs share one loaded base: each gives a column (jsonl: a field), or --average one answer,\n"
       "or --by-line each line its own run.\n"
+      "--data answers the rows of a file or folder that a data set plugin reads, as `eval --data` does, without\n"
+      "looking at their labels.\n"
       "A masked-lm run fills the [MASK]s of each line; jsonl gives {\"text\", \"masks\"} with the --top words of each.",
       {"echo '정말 재미있는 영화' | plugtune predict runs/quickstart",
        "plugtune predict runs/quickstart --input reviews.txt --format jsonl > answers.jsonl",
+       "plugtune predict runs/quickstart --data table:new.csv --set data.text=review --set data.label=",
        "plugtune predict runs/a runs/b --average --input reviews.txt",
        "echo '이 영화는 정말 [MASK]' | plugtune predict runs/masked --format jsonl --top 10",
        "printf 'runs/a\\t재미있다\\nruns/b\\t지루하다\\n' | plugtune predict runs/a runs/b --by-line"});
@@ -308,19 +318,25 @@ int predict_command(const Arguments& arguments) {
       .choice("precision", {"fp32", "bf16"}, "bf16: faster on processors with AMX or AVX512-BF16, logits to two digits")
       .value("top", "N", "masked-lm: words told of each mask; without it 5")
       .plugin_path();
+  add_data_options(line, "the rows of a data set instead of lines, whose labels do not count");
   if (!line.parse(arguments)) return kDone;
   if (line.has("average") && line.has("by-line")) {
     throw Error("predict: --average and --by-line exclude each other: a line has either all runs or its own");
   }
+
+  if (!line.has("data") && (line.has("split") || line.has("set")))
+    throw Error("predict: --split and --set are of the data set that --data names");
 
   std::ifstream file;
   Prediction prediction;
   check_runs(line.texts("run"));
   prediction.input = open_input(line.text("input"), file);
   warn_of_columns(prediction.input);
-  prediction.runs = open_runs(line.texts("run"), line.search_path(), line.text("precision"), {line.text("model")});
+  prediction.runs = open_runs(line.texts("run"), line.search_path(), line.text("precision"),
+                              {line.text("model"), {line.text("data"), line.texts("set")}});
   prediction.mode = line.has("average") ? Mode::kAverage : line.has("by-line") ? Mode::kByLine : Mode::kEach;
   prediction.as_json = line.text("format") == "jsonl";
+  if (line.has("data")) return predict_data_set(prediction, line);
   try {
     answer_all(file.is_open() ? file : std::cin, prediction, answering(prediction, line));
   } catch (const Error& error) {

@@ -7,6 +7,7 @@
 #include <cmath>
 #include <exception>
 #include <functional>
+#include <map>
 #include <thread>
 #include <unordered_map>
 #include <unordered_set>
@@ -140,7 +141,7 @@ void warn_of_rows(const Dataset& dataset, const Rows& rows, const Conflict& conf
   }
 }
 
-std::string lower(std::string text) {
+std::string without_capitals(std::string text) {
   std::ranges::transform(text, text.begin(),
                          [](unsigned char letter) { return static_cast<char>(std::tolower(letter)); });
   return text;
@@ -153,12 +154,12 @@ void warn_of_labels(const std::vector<Example>& examples, EncodedSplit& encoded)
   std::vector<int64_t> counts(labels.size());
   for (const Example& example : examples)
     if (example.label >= 0 && example.label < std::ssize(counts)) ++counts[static_cast<size_t>(example.label)];
+  std::map<std::string, std::string> seen;  // without capitals: the first label that is spelt so
   for (size_t i = 0; i < labels.size(); ++i) {
-    for (size_t j = 0; j < i; ++j) {
-      if (lower(labels[i]) == lower(labels[j]))
-        encoded.warnings.push_back(
-            fmt::format("train: labels '{}' and '{}' differ in capitals alone", labels[j], labels[i]));
-    }
+    const auto [first, is_new] = seen.emplace(without_capitals(labels[i]), labels[i]);
+    if (!is_new)
+      encoded.warnings.push_back(
+          fmt::format("train: labels '{}' and '{}' differ in capitals alone", first->second, labels[i]));
     if (counts[i] == 1 && examples.size() >= kManyExamples)
       encoded.warnings.push_back(fmt::format("train: one row alone has the label '{}'", labels[i]));
   }
@@ -179,6 +180,28 @@ void warn_of_texts(int64_t max_length, EncodedSplit& encoded) {
                     "data.normalize = \"nfc\"",
                     name, percent(texts.unknown, texts.words)));
   }
+}
+
+/// What makes the answer of an example none of its task: a loss over it would be of something else. "" when it is one.
+std::string answer_problem(const Example& example, const Task& task) {
+  const auto labels = std::ssize(task.labels);
+  switch (task.kind) {
+    case TaskKind::kRegression:
+      if (std::isnan(example.value)) return "no score";
+      return std::isfinite(static_cast<float>(example.value))
+                 ? ""
+                 : fmt::format("the score {:g}, which is no number that a float can hold", example.value);
+    case TaskKind::kClassification:
+      if (example.label >= 0 && example.label < labels) return "";
+      return example.label == -1 ? "no label" : fmt::format("label {}, must be 0 to {}", example.label, labels - 1);
+    case TaskKind::kMultiLabel:
+      if (example.label >= 0 && (labels >= 63 || example.label >> labels == 0)) return "";
+      return example.label == -1 ? "no labels"
+                                 : fmt::format("label bits {:#x}, more than the {} labels", example.label, labels);
+    case TaskKind::kText:
+      return "";
+  }
+  return "";
 }
 
 /// The lines of the documents become pairs, those of an evaluation.
@@ -241,12 +264,11 @@ EncodedSplit encode(const Dataset& dataset, Split split, const text::Tokenizer& 
   for (const Example& example : examples) {
     texts.push_back(
         {example.text_a, encoded.task.pairs ? std::optional<std::string_view>(example.text_b) : std::nullopt});
+    if (const std::string problem = answer_problem(example, encoded.task); !problem.empty()) {
+      throw Error(fmt::format("{}: {} example {} has {}", options.source.empty() ? "data" : options.source,
+                              split_name(split), texts.size() - 1, problem));
+    }
     if (encoded.task.kind == TaskKind::kRegression) {
-      if (!std::isfinite(static_cast<float>(example.value))) {
-        throw Error(fmt::format("{}: {} example {} has the score {:g}, which is no number that a float can hold",
-                                options.source.empty() ? "data" : options.source, split_name(split),
-                                encoded.values.size(), example.value));
-      }
       encoded.values.push_back(example.value);
     } else {
       encoded.labels.push_back(example.label);

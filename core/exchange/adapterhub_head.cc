@@ -54,8 +54,6 @@ void check_head_config(const Json& config, int64_t layers, bool use_pooler, cons
     throw Error(fmt::format("{}: 'bias' must be true, a head without bias is not known here", subject));
 }
 
-TaskKind task_of_outputs(int64_t count) { return count == 1 ? TaskKind::kRegression : TaskKind::kClassification; }
-
 /// The head of a model class of transformers, which is in no dictionary of heads: {"config": null, "num_labels": 2, ...}.
 void read_static_head(const std::filesystem::path& directory, const Json& json, ForeignFiles& files, bool is_optional) {
   const std::string subject = (directory / kHeadConfig).string();

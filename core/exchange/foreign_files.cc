@@ -51,8 +51,7 @@ ForeignFiles read_checkpoint(const std::filesystem::path& directory) {
                             config.labels.size()));
   }
   files.task = config.problem_type == "multi_label_classification" ? TaskKind::kMultiLabel
-               : config.labels.size() == 1                         ? TaskKind::kRegression
-                                                                   : TaskKind::kClassification;
+                                                                   : task_of_outputs(std::ssize(config.labels));
   ForeignAdapter adapter;
   adapter.format = files.format;
   adapter.config = config_from(config_json(config, kClassifier));
@@ -61,6 +60,8 @@ ForeignFiles read_checkpoint(const std::filesystem::path& directory) {
 }
 
 }  // namespace
+
+TaskKind task_of_outputs(int64_t outputs) { return outputs == 1 ? TaskKind::kRegression : TaskKind::kClassification; }
 
 std::string resolve_foreign(const std::string& name) {
   const formats::FoundDirectory found = formats::find_directory(name);

@@ -26,6 +26,9 @@ struct ForeignFiles {
   std::vector<std::string> notes;        ///< what the person should know, one line each
 };
 
+/// What a head of `outputs` numbers answers where the files do not say it, by transformers' rule: one is a regression.
+TaskKind task_of_outputs(int64_t outputs);
+
 /// A directory as it was given, or the snapshot of that name in the Hugging Face cache. Throws Error that lists where it looked.
 std::string resolve_foreign(const std::string& name);
 

@@ -80,6 +80,11 @@ Task settle_task(Experiment& experiment, const Task& data) {
                                                 experiment.data.plugin, experiment.task.kind));
   }
   experiment.task.kind = kind;
+  const bool needs_labels = task.kind == TaskKind::kClassification || task.kind == TaskKind::kMultiLabel;
+  if (needs_labels && task.labels.empty()) {
+    experiment.problem("data.plugin", fmt::format("data set '{}' gives no labels, and a {} task needs them",
+                                                  experiment.data.plugin, kind));
+  }
   for (const char* key : {"mask_probability", "whole_words", "train_head", "next_sentence"}) {
     if (kind != language && find_key(experiment.tables, fmt::format("task.{}", key)) != nullptr) {
       experiment.problem(fmt::format("task.{}", key),

@@ -39,23 +39,28 @@ std::string system_reason(int error_number) {
 
 namespace {
 
-/// "; did you mean 'quickstart.toml'?" of what lies where the path leads to and is called alike but for its stem, or "".
+/// "; did you mean 'quickstart.toml'?" of what lies where the path leads to and is called alike but for its stem or but for what
+/// follows it, or "".
 std::string neighbour_hint(const std::filesystem::path& path) {
   constexpr size_t kShortestStem = 4;  // shorter ones resemble everything
   const std::string name = path.filename().string();
   const std::string stem = name.substr(0, name.find('.')), rest = name.substr(stem.size());
-  if (stem.size() < kShortestStem) return "";
-  std::vector<std::string> stems;
+  std::vector<std::string> stems, rests;
   std::error_code failure;
   const std::filesystem::path folder = path.has_parent_path() ? path.parent_path() : ".";
   for (std::filesystem::directory_iterator it(folder, failure), end; !failure && it != end; it.increment(failure)) {
     const std::string other = it->path().filename().string();
     const size_t length = std::min(other.find('.'), other.size());
-    if (other.substr(length) == rest) stems.push_back(other.substr(0, length));
+    if (other.substr(length) == rest && stem.size() >= kShortestStem) stems.push_back(other.substr(0, length));
+    if (other.substr(0, length) == stem) rests.push_back(other.substr(length));
   }
   std::ranges::sort(stems);
-  const std::string nearest = nearest_name(stem, stems);
-  return nearest.empty() ? "" : fmt::format("; did you mean '{}{}'?", nearest, rest);
+  std::ranges::sort(rests);
+  if (const std::string nearest = nearest_name(rest, rests); !nearest.empty())
+    return fmt::format("; did you mean '{}{}'?", stem, nearest);
+  if (const std::string nearest = nearest_name(stem, stems); !nearest.empty())
+    return fmt::format("; did you mean '{}{}'?", nearest, rest);
+  return "";
 }
 
 }  // namespace

@@ -171,9 +171,7 @@ void Trial::train(int steps, bool with_head, const std::function<void()>& each) 
   if (parameters.empty()) return;
   std::vector<torch::optim::OptimizerParamGroup> groups;
   for (const auto& [name, parameter] : parameters) {
-    const ParamRule rule = strategy_.grouping == nullptr
-                               ? ParamRule()
-                               : plugin().call("rule()", [&, &name = name] { return strategy_.grouping->rule(name); });
+    const ParamRule rule = strategy_.rule(name);
     groups.emplace_back(std::vector<Tensor>{parameter},
                         std::make_unique<torch::optim::AdamWOptions>(
                             torch::optim::AdamWOptions(kLearningRate * rule.learning_rate_scale)

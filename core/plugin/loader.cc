@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <cmath>
 #include <set>
 #include <vector>
 
@@ -214,6 +215,19 @@ void LoadedStrategy::apply(Model& model) const {
 void LoadedStrategy::begin(const TrainingPlan& plan) const {
   if (plan_observer == nullptr) return;
   guard_settings(plugin.subject(), "on_train_begin()", [&] { plan_observer->on_train_begin(plan); });
+}
+
+ParamRule LoadedStrategy::rule(const std::string& name) const {
+  if (grouping == nullptr) return {};
+  const ParamRule own = plugin.call("rule()", [&] { return grouping->rule(name); });
+  const auto check = [&](const char* field, double value) {
+    if (std::isfinite(value) && value >= 0) return;
+    throw Error(fmt::format("in {}, rule() of '{}': {} must be a finite number from 0 on, got {:g}", plugin.subject(),
+                            name, field, value));
+  };
+  check("learning_rate_scale", own.learning_rate_scale);
+  check("weight_decay", own.weight_decay.value_or(0));
+  return own;
 }
 
 bool LoadedStrategy::has_final_form() const {

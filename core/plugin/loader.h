@@ -90,6 +90,9 @@ struct LoadedStrategy {
   void apply(Model& model) const;
   /// Tells the strategy of the plan if it asks for it, guarded in the same way.
   void begin(const TrainingPlan& plan) const;
+  /// How a parameter trains, guarded; the default where the strategy has no groups. Throws Error too where a number of it is
+  /// negative or none.
+  ParamRule rule(const std::string& name) const;
   /// What the strategy says of its form, guarded; true where it does not say.
   bool has_final_form() const;
   /// What a strategy with a reporter collected, guarded. Throws Error too where a table is not what ReportTable promises.

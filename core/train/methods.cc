@@ -6,7 +6,6 @@
 #include <torch/csrc/autograd/function.h>
 
 #include <algorithm>
-#include <cmath>
 #include <set>
 #include <typeinfo>
 
@@ -89,15 +88,7 @@ void Methods::apply(model::Bert& model) {
 ParamRule Methods::rule(const std::string& name) const {
   ParamRule combined;
   for (const auto& strategy : strategies_) {
-    if (strategy.grouping == nullptr) continue;
-    const ParamRule own = strategy.plugin.call("rule()", [&] { return strategy.grouping->rule(name); });
-    const auto check = [&](const char* field, double value) {
-      if (std::isfinite(value) && value >= 0) return;
-      throw Error(fmt::format("in {}, rule() of '{}': {} must be a finite number from 0 on, got {:g}",
-                              strategy.plugin.subject(), name, field, value));
-    };
-    check("learning_rate_scale", own.learning_rate_scale);
-    check("weight_decay", own.weight_decay.value_or(0));
+    const ParamRule own = strategy.rule(name);
     combined.learning_rate_scale *= own.learning_rate_scale;
     if (own.weight_decay) combined.weight_decay = own.weight_decay;
   }

@@ -60,7 +60,8 @@ bool first_line_is_header(const plugtune::TextFile& file, const Settings& settin
   if (settings.header) return *settings.header;
   if (!all_by_number(settings)) return true;
   if (training.is_read) return !training.header.empty() && training.header == first;
-  return *as_number(settings.columns[kLabel]) >= 1 && header_by_labels(file, settings, dialect);
+  return settings.is_labelled() && *as_number(settings.columns[kLabel]) >= 1 &&
+         header_by_labels(file, settings, dialect);
 }
 
 std::array<ptrdiff_t, kColumns> find_columns(const plugtune::ConfigView& config, const Settings& settings,
@@ -87,7 +88,8 @@ std::array<ptrdiff_t, kColumns> find_columns(const plugtune::ConfigView& config,
     columns[i] = at - first.begin();
     if (at == first.end()) {
       config.problem(key, "no column '" + wanted + "' in " + path + near(wanted, first) + "its first line has: " +
-                              name_list(first) + "; without a header line give numbers: " + key + " = \"1\"");
+                              name_list(first) + "; without a header line give numbers: " + key + " = \"1\"" +
+                              (i == kLabel ? "; where there are none: label = \"\"" : ""));
     } else if (const auto again = std::find(at + 1, first.end(), wanted); again != first.end()) {
       config.problem(key, "two columns are called '" + wanted + "' in " + path + ", " + std::to_string(columns[i] + 1) +
                               " and " + std::to_string(again - first.begin() + 1) + "; give the number: " + key +

@@ -109,7 +109,8 @@ std::unique_ptr<Rows> json_rows(const plugtune::TextFile& file, const Settings& 
       const std::string& wanted = settings.columns[i];
       if (wanted.empty() || std::find(keys.begin(), keys.end(), wanted) != keys.end()) continue;
       config.problem(kColumnKeys[i], "no key '" + wanted + "' in " + file.path() + near(wanted, keys) +
-                                         "its first object has: " + name_list(keys));
+                                         "its first object has: " + name_list(keys) +
+                                         (i == kLabel ? "; where there are none: label = \"\"" : ""));
     }
   }
   return std::make_unique<JsonRows>(file, settings, problems);

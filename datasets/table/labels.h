@@ -2,6 +2,7 @@
 // labels.h - from what stands in the label column to a class, a set of classes or a number.
 
 #include <cstdint>
+#include <limits>
 #include <map>
 #include <optional>
 #include <string>
@@ -22,6 +23,9 @@ struct Label {
   int64_t index = 0;  ///< of the name; multi-label: bit i for name i
   double value = 0;
 };
+
+/// Of a row of which nothing is known but its text: no class, no set of classes, no number.
+inline constexpr Label kNoLabel{-1, std::numeric_limits<double>::quiet_NaN()};
 
 /// The names of the labels. Given, or collected from the training file and then put into order.
 class Labels {

@@ -150,9 +150,7 @@ Settings read_settings(const plugtune::ConfigView& config) {
   settings.columns[kText] = config.string("text", "text");
   settings.columns[kTextPair] = config.string("text_pair", "");
   settings.columns[kLabel] = config.string("label", "label");
-  for (const Column column : {kText, kLabel}) {
-    if (settings.columns[column].empty()) config.problem(kColumnKeys[column], "must not be empty");
-  }
+  if (settings.columns[kText].empty()) config.problem("text", "must not be empty");
   read_task(config, settings);
   read_shares(config, settings);
   config.reject_unknown();

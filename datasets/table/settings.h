@@ -21,12 +21,14 @@ struct Settings {
   std::optional<char> delimiter;        ///< not set: by each file's format and first line
   std::optional<char> quote;            ///< '\0': none; not set: by each file's format
   std::optional<bool> header;           ///< not set: found out
-  std::string columns[kColumns];        ///< names or numbers, by Column; no second text: ""
+  std::string columns[kColumns];        ///< names or numbers, by Column; no second text, or no label: ""
   plugtune::TaskKind kind = plugtune::TaskKind::kClassification;
   std::vector<std::string> labels;  ///< empty: those of the training file, sorted
   std::string label_separator;
   double validation_share = 0, test_share = 0;
   int64_t split_seed = 0;
+
+  bool is_labelled() const { return !columns[kLabel].empty(); }
 };
 
 /// The key of each column's setting, by Column.

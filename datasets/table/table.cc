@@ -53,10 +53,11 @@ Format format_of(const plugtune::TextFile& file, const Settings& settings) {
 class Table final : public plugtune::Dataset, public plugtune::ExampleSource {
  public:
   explicit Table(const plugtune::ConfigView& config) : settings_(read_settings(config)), labels_(settings_) {
-    train_ = read(settings_.train, config, /*leaves_out_blank_rows=*/true);
+    // Answers to rows without labels have to stand beside their rows.
+    train_ = read(settings_.train, config, /*leaves_out_blank_rows=*/settings_.is_labelled());
     std::vector<Label*> training_labels;
     for (LabelledRow& row : train_.rows)
-      training_labels.push_back(&row.label);
+      if (settings_.is_labelled()) training_labels.push_back(&row.label);
     labels_.end_training(training_labels);
     check_names(config);
     if (!settings_.validation.empty()) validation_ = read(settings_.validation, config, false);
@@ -121,7 +122,8 @@ class Table final : public plugtune::Dataset, public plugtune::ExampleSource {
         ++part.left_out;  // whatever its label: spreadsheets write rows of nothing
         continue;
       }
-      const auto label = labels_.read(file.text, row.cells[kLabel], dialect.quote, problems);
+      const auto label = settings_.is_labelled() ? labels_.read(file.text, row.cells[kLabel], dialect.quote, problems)
+                                                 : std::optional(kNoLabel);
       if (label) part.rows.push_back({row.cells[kText], row.cells[kTextPair], *label});
     }
     problems.throw_if_any();
@@ -133,6 +135,7 @@ class Table final : public plugtune::Dataset, public plugtune::ExampleSource {
   // A column of numbers or of names of its own is taken for the label column now and then.
   void check_names(const plugtune::ConfigView& config) const {
     if (settings_.kind == plugtune::TaskKind::kRegression || labels_.is_given() || train_.rows.empty()) return;
+    if (!settings_.is_labelled()) return;
     const size_t names = labels_.names().size();
     const std::string where = "column '" + settings_.columns[kLabel] + "' of " + settings_.train;
     if (names < 2 && settings_.kind == plugtune::TaskKind::kClassification) {

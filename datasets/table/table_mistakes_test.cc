@@ -31,7 +31,7 @@ TEST(TableMistakes, UnknownColumn) {
             "data.text: no column 'text' in FILE; its first line has: good film, 1; "
             "without a header line give numbers: text = \"1\" (data.toml:1)\n"
             "data.label: no column 'label' in FILE; its first line has: good film, 1; "
-            "without a header line give numbers: label = \"1\" (data.toml:1)");
+            "without a header line give numbers: label = \"1\"; where there are none: label = \"\" (data.toml:1)");
   EXPECT_EQ(message("a,b\n1,2\n", {{"text", "1"}, {"label", "3"}}),
             "data.label: no column 3 in FILE, which has 2 (data.toml:4)");
   EXPECT_EQ(message("a,b\n1,2\n", {{"header", false}, {"text", "1"}}),

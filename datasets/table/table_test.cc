@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <set>
 
 #include "support/dataset_plugin.h"
@@ -192,6 +193,21 @@ TEST(Table, CutsValidationAndTestOutOfOneFile) {
   EXPECT_EQ(texts(*cut(1), Split::kTest), texts(*table, Split::kTest));
   EXPECT_NE(texts(*cut(2), Split::kTest), texts(*table, Split::kTest));
   EXPECT_EQ(dynamic_cast<const ExampleSource*>(table.get())->file_name(Split::kTest), "x.csv");
+}
+
+TEST(Table, ReadsRowsWithoutLabels) {
+  const TempFolder folder;
+  const std::string file = folder.write("new.csv", "id,text\n1,good\n2,\n,\n3,bad\n");
+  const auto table = make_dataset({{"path", file}, {"label", ""}, {"labels", ConfigNode::Array{{"n"}, {"p"}}}});
+  EXPECT_THAT(table->task().labels, ElementsAre("n", "p"));
+  EXPECT_THAT(texts(*table, Split::kTrain), ElementsAre("good", "", "", "bad"));  // answers stand beside their rows
+  EXPECT_THAT(labels(*table, Split::kTrain), ElementsAre(-1, -1, -1, -1));
+  const std::string plain = folder.write("new.tsv", "good\nbad\n");
+  const auto by_number = make_dataset({{"path", plain}, {"text", "1"}, {"label", ""}, {"task", "regression"}});
+  EXPECT_THAT(texts(*by_number, Split::kTrain), ElementsAre("good", "bad"));
+  EXPECT_TRUE(std::isnan(by_number->at(Split::kTrain, 1).value));
+  const std::string lines = folder.write("new.jsonl", "{\"text\": \"good\"}\n{\"text\": null}\n");
+  EXPECT_THAT(texts(*make_dataset({{"path", lines}, {"label", ""}}), Split::kTrain), ElementsAre("good", ""));
 }
 
 TEST(Table, ReadsTheKoreanSentencePairs) {

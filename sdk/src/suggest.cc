@@ -46,6 +46,7 @@ namespace {
 std::string name_of_others(const std::string& name, const std::vector<std::string>& known) {
   static constexpr std::pair<const char*, const char*> kOthers[] = {
       {"r", "rank"},
+      {"lora_rank", "rank"},
       {"lora_alpha", "alpha"},
       {"lora_dropout", "dropout"},
       {"target_modules", "targets"},

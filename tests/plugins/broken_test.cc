@@ -276,6 +276,9 @@ const std::vector<Caught>& caught_by_check() {
        "in strategy 'wrong-report' 1.0.0 ({file}), report_end(): the values of table 'scales' must have shape (1, 2), "
        "as its "
        "rows and columns, got (5, 5)"},
+      {"wrong-rule", "loss-falls", kFail,
+       "in strategy 'wrong-rule' 1.0.0 ({file}), rule() of 'encoder.layer.0.attention.self.query.scale.scale': "
+       "learning_rate_scale must be a finite number from 0 on, got nan"},
       {"exits", "forward", kCrash, "ended the process with exit code 0"},
       {"segfaults", "forward", kCrash,
        "~died of SIGSEGV \\(Segmentation fault\\).*|ended the process with exit code 1.*"},

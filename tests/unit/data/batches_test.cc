@@ -135,7 +135,9 @@ TEST(MakeBatch, MakesTheTargetsOfEachTask) {
   first.value = 1.5;
   second.value = -2;
   const auto targets = [&](TaskKind kind) {
-    const MemoryDataset dataset({kind, {"x", "y", "z"}, false}, {first, second});
+    std::vector<std::string> labels = {"x", "y", "z"};
+    if (kind == TaskKind::kClassification) labels.insert(labels.end(), {"u", "v", "w"});
+    const MemoryDataset dataset({kind, labels, false}, {first, second});
     return data::make_batch(data::encode(dataset, Split::kTrain, letters(), {}), {1, 0}).targets;
   };
   EXPECT_TRUE(targets(TaskKind::kClassification).equal(torch::tensor({2, 5}, torch::kInt64)));

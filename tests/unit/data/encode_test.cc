@@ -118,6 +118,31 @@ TEST(Encode, RefusesALimitBeyondTheExamples) {
   }
 }
 
+TEST(Encode, RefusesAnswersThatAreNoneOfTheTask) {
+  const auto refusal = [](const Task& task, int64_t label, double value) -> std::string {
+    Example wrong = example("b", label);
+    wrong.value = value;
+    try {
+      data::encode(MemoryDataset(task, {example("a"), wrong}), Split::kTest, letters(), {.source = "mine (x.csv)"});
+    } catch (const Error& error) {
+      return error.what();
+    }
+    return "";
+  };
+  const Task several{TaskKind::kMultiLabel, {"a", "b"}}, number{TaskKind::kRegression, {}};
+  EXPECT_EQ(refusal(two_labels(), 1, NAN), "");
+  EXPECT_EQ(refusal(two_labels(), 2, 0), "mine (x.csv): test example 1 has label 2, must be 0 to 1");
+  EXPECT_EQ(refusal(two_labels(), -100, 0), "mine (x.csv): test example 1 has label -100, must be 0 to 1");
+  EXPECT_EQ(refusal(two_labels(), -1, 0), "mine (x.csv): test example 1 has no label");
+  EXPECT_EQ(refusal(several, 3, NAN), "");
+  EXPECT_EQ(refusal(several, 4, 0), "mine (x.csv): test example 1 has label bits 0x4, more than the 2 labels");
+  EXPECT_EQ(refusal(several, -1, 0), "mine (x.csv): test example 1 has no labels");
+  EXPECT_EQ(refusal(number, -1, 0.5), "");
+  EXPECT_EQ(refusal(number, 0, NAN), "mine (x.csv): test example 1 has no score");
+  EXPECT_EQ(refusal(number, 0, 1e39),
+            "mine (x.csv): test example 1 has the score 1e+39, which is no number that a float can hold");
+}
+
 TEST(Encode, RefusesATrainingSplitWithoutText) {
   const auto refusal = [](const data::EncodeOptions& options) -> std::string {
     try {

@@ -109,6 +109,9 @@ TEST_F(Toml, FilesThatCannotBeReadAreNamed) {
   write("quickstart.toml", "");
   EXPECT_EQ(error_of([] { read_toml("quikstart.toml"); }),
             "quikstart.toml: not found (working directory " + here + "); did you mean 'quickstart.toml'?");
+  write("r.toml", "");
+  EXPECT_EQ(error_of([] { read_toml("r.tml"); }),
+            "r.tml: not found (working directory " + here + "); did you mean 'r.toml'?");
   write("large.toml", "# " + std::string(1'000'000, 'x'));
   EXPECT_EQ(error_of([] { read_toml("large.toml"); }),
             "large.toml: is too large to be what its name says: 1.0 MB, at most 1.0 MB");

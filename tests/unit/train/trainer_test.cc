@@ -356,5 +356,16 @@ TEST_F(TrainerTest, NumbersThatAreNotFiniteNameStepAndPlace) {
   }
 }
 
+TEST_F(TrainerTest, WhatTheLastUpdateMadeIsLookedAt) {
+  settings_.epochs = 0.2;  // one step: no loss sees its values
+  settings_.learning_rate = 1e39;
+  const std::string text = error_of_run();
+  EXPECT_TRUE(std::regex_match(
+      text, std::regex("training: the trained values of [a-z.0-9_]+ are not finite after step 1; lower "
+                       "train.learning_rate, or set train.max_grad_norm")))
+      << text;
+  EXPECT_TRUE(recorder_.evaluations.empty());
+}
+
 }  // namespace
 }  // namespace plugtune::train
