@@ -42,16 +42,19 @@ class Lines : public Dataset {
   Task task_;
 };
 
-/// Rows of a split without their labels, which need not be known.
+/// Rows of a split without their labels, which need not be known, nor be of the run's task.
 class Unlabelled : public Dataset {
  public:
   /// Rows [begin, begin + size) of `split`. The data set must outlive this.
-  Unlabelled(const Dataset& dataset, Split split, size_t begin, size_t size)
+  Unlabelled(const Dataset& dataset, Split split, size_t begin, size_t size, Task task)
       : dataset_(dataset),
         split_(split),
         begin_(begin),
-        size_(size) {}
-  Task task() const override { return dataset_.task(); }
+        size_(size),
+        task_(std::move(task)) {
+    task_.pairs = dataset.task().pairs;
+  }
+  Task task() const override { return task_; }
   size_t size(Split) const override { return size_; }
   Example at(Split, size_t index) const override {
     Example example = dataset_.at(split_, begin_ + index);
@@ -62,6 +65,7 @@ class Unlabelled : public Dataset {
   const Dataset& dataset_;
   Split split_;
   size_t begin_, size_;
+  Task task_;
 };
 
 enum class Mode : int32_t { kEach = 1, kAverage, kByLine };
@@ -147,7 +151,7 @@ void predict_data(Prediction& prediction, const Dataset& dataset, Split split) {
         source->file_name(split));
   const size_t size = dataset.size(split);
   for (size_t begin = 0; begin < size; begin += kLinesAtOnce) {
-    const Unlabelled texts(dataset, split, begin, std::min(kLinesAtOnce, size - begin));
+    const Unlabelled texts(dataset, split, begin, std::min(kLinesAtOnce, size - begin), prediction.runs.task());
     const std::vector<Tensor> logits = logits_of(prediction, texts);
     for (int64_t row = 0; row < logits.front().size(0); ++row)
       print(prediction, logits, row);
@@ -234,7 +238,7 @@ int predict_data_set(Prediction& prediction, const CommandLine& line) {
   if (prediction.runs.task().kind == TaskKind::kText)
     throw Error("predict: --data is of runs that answer with labels; masked-lm runs fill the [MASK]s of lines");
   Session& first = prediction.runs.sessions.front();
-  open_data(first);
+  open_texts(first);
   predict_data(prediction, *first.dataset->dataset, chosen_split(line, first));
   return kDone;
 }

@@ -112,6 +112,12 @@ std::string data_source(const Experiment& experiment) {
   return text == nullptr ? experiment.data.plugin : fmt::format("{} ({})", experiment.data.plugin, *text);
 }
 
+/// "labels negative, positive", "scores"
+std::string labels_text(const Task& task) {
+  if (task.kind == TaskKind::kRegression) return "scores";
+  return task.labels.empty() ? "no labels" : "labels " + join(task.labels);
+}
+
 /// Which text of a pair a token is of, the model has to be able to tell.
 void check_token_types(const Session& session) {
   if (!session.task.pairs && !session.experiment.task.next_sentence) return;
@@ -350,7 +356,7 @@ Session open_run(const std::string& run, const plugin::SearchPath& search, const
   return session;
 }
 
-void open_data(Session& session) {
+void open_texts(Session& session) {
   const Experiment& file = session.experiment;
   const std::string& name = file.data.plugin;
   if (name == experiment::kNoData) {
@@ -359,14 +365,22 @@ void open_data(Session& session) {
   }
   const auto plugin = plugin::load(plugin::Kind::kDataset, name, session.search);
   session.dataset.emplace(plugin.create_dataset(experiment::dataset_view(file)));
-  const Task task = session.dataset->dataset->task();
+  const bool has_pairs = session.dataset->dataset->task().pairs;
   if (session.task.kind == TaskKind::kText) {  // reads the texts of any
-    session.task.pairs = task.pairs;
-    return check_token_types(session);
+    session.task.pairs = has_pairs;
+    check_token_types(session);
+  } else if (session.task.pairs && !has_pairs) {
+    throw Error(fmt::format("{}: has single texts, the run was trained on pairs", session.dataset->plugin.subject()));
   }
+}
+
+void open_data(Session& session) {
+  open_texts(session);
+  const Task task = session.dataset->dataset->task();
+  if (session.task.kind == TaskKind::kText) return;
   if (task.kind != session.task.kind || task.labels != session.task.labels) {
-    throw Error(fmt::format("{}: has labels {}, the run was trained with {}", session.dataset->plugin.subject(),
-                            join(task.labels), join(session.task.labels)));
+    throw Error(fmt::format("{}: has {}, the run was trained with {}", session.dataset->plugin.subject(),
+                            labels_text(task), labels_text(session.task)));
   }
 }
 

@@ -81,7 +81,9 @@ void load_values(Session& session, const std::string& run);
 void check_base_of_start(const Session& session, const std::string& subject, const std::string& run,
                          const experiment::DeltaInfo& info);
 
-/// Opens the data set of the session's experiment.
+/// Opens the data set of the session's experiment for its texts. Throws Error where it has single texts and the run reads pairs.
+void open_texts(Session& session);
+/// The same for its labels too, which have to be the run's.
 void open_data(Session& session);
 
 /// How the run reads texts: their length, and of masked LM the masks.

@@ -99,6 +99,12 @@ class Pairs(PlugtuneTest):
             self.fail_with(f"standard input:2: {no_pair} {got}", "predict", "runs/korsts", stdin=f"하나\t둘\n{line}\n")
         self.fail_with(f"standard input:1: {no_pair} no tab", "predict", "runs/korsts", "--by-line", stdin="runs/korsts\t하나\n")
         self.assertEqual(len(self.succeed("predict", "runs/korsts", stdin="하나\t둘\n하나\t\n").splitlines()), 2)
+        (self.folder / "pairs.csv").write_text("first,second\n하나,둘\n하나,\n", encoding="utf-8")
+        columns = ["--data", "table:pairs.csv", "--set", "data.text=first", "--set", "data.label="]
+        self.assertEqual(self.succeed("predict", "runs/korsts", *columns, "--set", "data.text_pair=second"),
+                         self.succeed("predict", "runs/korsts", stdin="하나\t둘\n하나\t\n"))
+        result = self.run_program("predict", "runs/korsts", *columns)
+        self.assertRegex(result.stderr, r"^dataset 'table' .*: has single texts, the run was trained on pairs\n$")
         (self.folder / "long.tsv").write_text("하나\t둘\n" * 8192 + "셋\n", encoding="utf-8")
         result = self.run_program("predict", "runs/korsts", "--input", "long.tsv")
         self.assertEqual((result.returncode, len(result.stdout.splitlines())), (2, 8192))

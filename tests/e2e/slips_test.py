@@ -78,6 +78,13 @@ class Slips(PlugtuneTest):
         result = self.run_program("train", "reviews.toml", "--output", "runs/none", "--set", "data.label=")
         self.assertIn("data.plugin: data set 'table' gives no labels, and a classification task needs them (reviews.toml:", result.stderr)
 
+        self.succeed("train", self.experiment("other", length="steps = 1"))  # of other labels, read by another plugin
+        texts = ["--data", "table:new.csv", "--set", "data.text=review", "--set", "data.label="]
+        self.assertEqual(self.succeed("predict", "runs/other", *texts), self.succeed("predict", "runs/other", "--input", "new.txt"))
+        self.succeed("predict", "runs/other", "--data", "table:reviews.csv")  # whatever its labels
+        result = self.run_program("eval", "runs/other", "--data", "table:reviews.csv")
+        self.assertTrue(result.stderr.endswith(": has labels bad, good, so-so, the run was trained with labels negative, positive\n"), result.stderr)
+
         labelled = self.run_program("predict", "runs/reviews", "--data", "table:reviews.csv")
         self.assertEqual(labelled.stderr, "note  there is no test split; this is of the train split\n")
         texts = "".join(f"{line.split(',')[0]}\n" for line in (self.folder / "reviews.csv").read_text().splitlines()[1:])
