@@ -181,9 +181,10 @@ void evaluate_test(Session& session, const Splits& splits, const std::optional<t
                          strategy.plugin.call("report_begin()", [&] { strategy.reporter->report_begin(); });
                        }));
   }
+  const bool any_collects = std::ranges::find(collects, true) != collects.end();
   const train::Predictions predictions = session.methods.guard("forward()", [&] {
-    return train::predict(session.model(), is_test ? *splits.evaluation : encoded,
-                          session.experiment.eval.batch_tokens);
+    return train::predict(session.model(), is_test ? *splits.evaluation : encoded, session.experiment.eval.batch_tokens,
+                          {}, any_collects ? train::PatchUse::kCalled : train::PatchUse::kMerged);
   });
   for (size_t i = 0; i < methods.size(); ++i) {
     if (collects[i]) reports([&] { report.strategies[i].tables = methods[i].report_end(); });

@@ -13,6 +13,7 @@
 #include "kernels/embedding.h"
 #include "kernels/junction.h"
 #include "kernels/linear.h"
+#include "model/merged.h"
 #include "model/recompute.h"
 #include "plugtune/error.h"
 
@@ -43,17 +44,26 @@ Tensor BertLinear::base(const Tensor& x) {
   return x.dim() == 2 ? kernels::linear(x, weight, bias) : torch::linear(x, weight, bias);
 }
 
+Tensor through(LinearSite& linear, const Tensor& x) {
+  if (linear.bare()) return linear.forward(x);
+  const std::optional<kernels::Projection> merged = plain_weights(linear, x);
+  if (!merged) return linear.forward(x);
+  RECORD_USER_SCOPE_WITH_INPUTS(linear.info().path, Inputs{x});
+  return kernels::linear(x, merged->weight, merged->bias);
+}
+
 Tensor activated(LinearSite& linear, const Tensor& x, const std::string& activation) {
   const std::string& path = linear.info().path;
-  // Bare, the bias is added inside the activation's pass.
-  const bool adds_bias = activation == "gelu" && linear.bare();
+  // Without patches the bias is added inside the activation's pass.
+  std::optional<kernels::Projection> plain;
+  if (activation == "gelu") plain = plain_weights(linear, x);
   const Tensor product = [&] {
-    if (!adds_bias) return linear.forward(x);
+    if (!plain) return through(linear, x);
     RECORD_USER_SCOPE_WITH_INPUTS(path, Inputs{x});
-    return kernels::linear(x, linear.weight, {});
+    return kernels::linear(x, plain->weight, {});
   }();
   RECORD_USER_SCOPE_WITH_INPUTS(path.substr(0, path.rfind('.')) + ".activation", Inputs{product});
-  if (activation == "gelu") return adds_bias ? kernels::bias_gelu(product, linear.bias) : kernels::gelu(product);
+  if (activation == "gelu") return plain ? kernels::bias_gelu(product, plain->bias) : kernels::gelu(product);
   if (activation == "gelu_new") return torch::gelu(product, "tanh");
   if (activation == "relu") return torch::relu(product);
   if (activation == "tanh") return torch::tanh(product);
@@ -124,23 +134,26 @@ BertLayer::BertLayer(const BertOptions& options, int64_t layer)
 
 AttentionIn BertLayer::attention_input(const Tensor& h_queries, const Layout& queries, const LayerIn& keys) {
   LinearSite &query = *attention->query, &key = *attention->key, &value = *attention->value;
-  if (h_queries.is_same(keys.h) && query.bare() && key.bare() && value.bare()) {
+  const auto are_plain = [&] {
+    return is_plain(query, h_queries) && is_plain(key, h_queries) && is_plain(value, h_queries);
+  };
+  if (h_queries.is_same(keys.h) && are_plain()) {
     RECORD_USER_SCOPE_WITH_INPUTS(attention->info().path + ".{query,key,value}", Inputs{h_queries});
     const std::array<kernels::Projection, 3> projections = {
-        {{query.weight, query.bias}, {key.weight, key.bias}, {value.weight, value.bias}}};
+        *plain_weights(query, h_queries), *plain_weights(key, h_queries), *plain_weights(value, h_queries)};
     const auto [q, k, v] = kernels::split_qkv(kernels::linear(h_queries, projections), heads_);
     return {q, k, v, queries, keys.layout};
   }
   const auto split_heads = [&](const Tensor& rows) { return rows.view({rows.size(0), heads_, head_size_}); };
-  return {split_heads(query.forward(h_queries)), split_heads(key.forward(keys.h)), split_heads(value.forward(keys.h)),
-          queries, keys.layout};
+  return {split_heads(through(query, h_queries)), split_heads(through(key, keys.h)),
+          split_heads(through(value, keys.h)), queries, keys.layout};
 }
 
 Tensor BertLayer::compute(const Tensor& h_queries, const Layout& queries, const LayerIn& keys) {
   const Tensor context = attention->forward(attention_input(h_queries, queries, keys));
   const Tensor attended = after_attention->close(
-      attention_output->forward(context.reshape({context.size(0), heads_ * head_size_})), h_queries, queries);
-  return after_ffn->close(ffn_down->forward(activated(*ffn_up, attended, activation_)), attended, queries);
+      through(*attention_output, context.reshape({context.size(0), heads_ * head_size_})), h_queries, queries);
+  return after_ffn->close(through(*ffn_down, activated(*ffn_up, attended, activation_)), attended, queries);
 }
 
 Tensor BertLayer::base(const LayerIn& in) {

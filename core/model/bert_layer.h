@@ -21,6 +21,8 @@ class BertLinear final : public LinearSite {
   Tensor base(const Tensor& x) override;
 };
 
+/// linear(x), its patches called or merged (merged.h).
+Tensor through(LinearSite& linear, const Tensor& x);
 /// config.json's hidden_act of linear(x).
 Tensor activated(LinearSite& linear, const Tensor& x, const std::string& activation);
 

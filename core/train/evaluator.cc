@@ -2,9 +2,11 @@
 #include "train/evaluator.h"
 
 #include <algorithm>
+#include <optional>
 
 #include "data/batches.h"
 #include "model/loss.h"
+#include "model/merged.h"
 
 namespace plugtune::train {
 
@@ -66,8 +68,11 @@ class Gatherer {
 
 /// compute(batch) for every batch of the split: evaluation mode, no graph. The model's mode is what it was.
 template <class Compute>
-void for_each_batch(model::Bert& model, const data::EncodedSplit& split, int64_t batch_tokens, const Compute& compute) {
+void for_each_batch(model::Bert& model, const data::EncodedSplit& split, int64_t batch_tokens, PatchUse patches,
+                    const Compute& compute) {
   torch::NoGradGuard no_grad;
+  std::optional<model::MergesPatches> merges;
+  if (patches == PatchUse::kMerged) merges.emplace();
   const bool was_training = model.is_training();
   model.eval();
   for (const std::vector<int64_t>& indices : data::evaluation_batches(split, batch_tokens))
@@ -77,9 +82,10 @@ void for_each_batch(model::Bert& model, const data::EncodedSplit& split, int64_t
 
 }  // namespace
 
-Predictions predict(model::Bert& model, const data::EncodedSplit& split, int64_t batch_tokens, const Tensor& features) {
+Predictions predict(model::Bert& model, const data::EncodedSplit& split, int64_t batch_tokens, const Tensor& features,
+                    PatchUse patches) {
   Gatherer gatherer(model.options(), static_cast<int64_t>(split.size()));
-  for_each_batch(model, split, batch_tokens, [&](const data::Batch& batch) {
+  for_each_batch(model, split, batch_tokens, patches, [&](const data::Batch& batch) {
     if (features.defined()) {
       gatherer.add(batch, model.answer(features.index_select(0, torch::tensor(batch.indices))));
     } else {
@@ -92,7 +98,7 @@ Predictions predict(model::Bert& model, const data::EncodedSplit& split, int64_t
 
 Tensor features_of(model::Bert& model, const data::EncodedSplit& split, int64_t batch_tokens) {
   Tensor features;
-  for_each_batch(model, split, batch_tokens, [&](const data::Batch& batch) {
+  for_each_batch(model, split, batch_tokens, PatchUse::kMerged, [&](const data::Batch& batch) {
     const Tensor rows = model.first_rows(batch.input);
     if (!features.defined())
       features = torch::empty({static_cast<int64_t>(split.size()), rows.size(1)}, rows.options());

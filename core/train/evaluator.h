@@ -21,11 +21,14 @@ struct Predictions {
 
 Metrics metrics_of(TaskKind kind, const Predictions& predictions);
 
+/// Patches that fold are merged for batches of many rows (merged.h), or all are called, for who listens to what they compute.
+enum class PatchUse : int32_t { kMerged = 1, kCalled };
+
 /// Evaluation mode, no graph, batches of similar lengths; the model's mode is restored.
 /// @param batch_tokens  rows of one forward pass
 /// @param features      of the split, when they are known; else undefined
 Predictions predict(model::Bert& model, const data::EncodedSplit& split, int64_t batch_tokens,
-                    const Tensor& features = {});
+                    const Tensor& features = {}, PatchUse patches = PatchUse::kMerged);
 
 /// What the head reads of every example, (E,H) in the split's order and the model's type: evaluation mode, no graph. The bits do
 /// not depend on the order in which examples are asked for later.

@@ -12,7 +12,9 @@ namespace {
 
 class LohaPatch final : public LinearPatch, public Foldable {
  public:
-  LohaPatch(const LinearSite& site, const LohaSettings& settings) : module_dropout_(settings.module_dropout) {
+  LohaPatch(const LinearSite& site, const LohaSettings& settings)
+      : site_(site),
+        module_dropout_(settings.module_dropout) {
     const int64_t rank = settings.rank_at(site.info());
     scale_ = settings.alpha_at(site.info()) / static_cast<double>(rank);
     // Uniform as torch.nn.Linear's weights; one factor is zero, and so is the update at the start.
@@ -27,7 +29,11 @@ class LohaPatch final : public LinearPatch, public Foldable {
   }
 
   Tensor forward(const Tensor& x, const LinearNext& next) override {
-    return is_dropped() ? next(x) : next(x) + torch::linear(x, update());
+    if (is_dropped()) return next(x);
+    // One product with the whole weight, unless something is inside of this patch, or 16 bits would round the update away.
+    const bool is_innermost = !site_.bare() && site_.patches().front().second.get() == this;
+    if (is_innermost && x.element_size() >= 4) return torch::linear(x, site_.weight + update(), site_.bias);
+    return next(x) + torch::linear(x, update());
   }
   void fold(Tensor& weight, Tensor&) const override {
     const auto product = [&](const Tensor& a, const Tensor& b) {
@@ -43,6 +49,7 @@ class LohaPatch final : public LinearPatch, public Foldable {
   }
   Tensor update() const { return scale_ * torch::matmul(a1_, b1_) * torch::matmul(a2_, b2_); }  // (out, in)
 
+  const LinearSite& site_;  // that owns this patch
   double scale_ = 0, module_dropout_;
   Tensor a1_, b1_, a2_, b2_;  // (out, r), (r, in), (out, r), (r, in)
 };

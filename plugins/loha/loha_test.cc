@@ -1,6 +1,7 @@
 // loha_test.cc - LoHa against peft, both ways, folding, ranks of single sites, and every message.
 #include "exchange.h"
 #include "support/foreign_golden.h"
+#include "support/merged.h"
 
 namespace plugtune {
 namespace {
@@ -72,6 +73,10 @@ TEST(Loha, StartsAsTheIdentity) {
   const Golden golden("full_classification");
   const Tensor bare = tiny_model()->forward(golden.input("a"));
   EXPECT_TRUE(testing::near(tuned({{"rank", 4}})->forward(golden.input("a")), bare, 0, 1e-7));
+}
+
+TEST(Loha, TheUpdateIsMergedForTheProduct) {
+  testing::expect_merged_equals_called({{"targets", {"query", "ffn_down"}}, {"rank", 4}});
 }
 
 TEST(Loha, ADroppedModuleIsTheBareLayerAndOnlyInTraining) {

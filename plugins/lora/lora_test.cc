@@ -1,5 +1,6 @@
 // lora_test.cc - LoRA against peft, folding, targets, and every message.
 #include "foreign_file_test.h"
+#include "support/merged.h"
 
 namespace plugtune {
 namespace {
@@ -41,6 +42,10 @@ TEST_P(LoraGolden, PackedBatchEqualsEachSequenceAlone) { testing::expect_packed_
 
 INSTANTIATE_TEST_SUITE_P(Peft, LoraGolden, ::testing::Values("lora_qv", "lora_rslora", "lora_all", "lora_embedding"),
                          [](const auto& info) { return std::string(info.param); });
+
+TEST(Lora, AWideUpdateIsMergedForTheProduct) {
+  testing::expect_merged_equals_called({{"targets", {"query", "ffn_up", "classifier"}}, {"rank", 24}});
+}
 
 TEST(Lora, StartsAsTheIdentity) {
   const Golden golden("lora_qv");

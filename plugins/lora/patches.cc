@@ -4,8 +4,31 @@
 namespace plugtune::lora {
 
 LoraPatch::LoraPatch(const LinearSite& site, const LowRankOptions& options)
-    : update_(std::make_shared<LowRankLinear>(site.in_features(), site.out_features(), options)) {
+    : site_(site),
+      rank_(options.rank),
+      dropout_(options.dropout),
+      update_(std::make_shared<LowRankLinear>(site.in_features(), site.out_features(), options)) {
   register_module("update", update_);
+}
+
+bool LoraPatch::merges(const Tensor& x) const {
+  constexpr double kThinness = 1.25;  // products of few columns take that much longer for the same arithmetic
+  // In 16 bits the weight would round the update away. What is inside of this patch has to be called.
+  const bool is_innermost = !site_.bare() && site_.patches().front().second.get() == this;
+  if (!is_innermost || x.element_size() < 4 || (is_training() && dropout_ > 0)) return false;
+  // Multiplications: forward, and backward to the input and to A and B.
+  const int64_t rows = x.numel() / site_.in_features(), in = site_.in_features(), out = site_.out_features();
+  // Not whether there is a graph now: a layer that is computed again in backward must decide the same.
+  const bool backward = is_training();
+  const int64_t apart = (backward ? 3 : 1) * rows * rank_ * (in + out);
+  const int64_t together = (backward ? 3 * rank_ + rows : rank_) * in * out;
+  return static_cast<double>(together) < kThinness * static_cast<double>(apart);
+}
+
+Tensor LoraPatch::forward(const Tensor& x, const LinearNext& next) {
+  if (!merges(x)) return update_->add_to(next(x), x);
+  const Tensor weight = torch::addmm(site_.weight, update_->b, update_->a, /*beta=*/1, /*alpha=*/update_->scale());
+  return torch::linear(x, weight, site_.bias);
 }
 
 GatedLoraPatch::GatedLoraPatch(const LinearSite& site, const LowRankOptions& options,

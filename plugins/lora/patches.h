@@ -12,10 +12,16 @@ namespace plugtune::lora {
 class LoraPatch final : public LinearPatch, public Foldable {
  public:
   LoraPatch(const LinearSite& site, const LowRankOptions& options);
-  Tensor forward(const Tensor& x, const LinearNext& next) override { return update_->add_to(next(x), x); }
+  Tensor forward(const Tensor& x, const LinearNext& next) override;
   void fold(Tensor& weight, Tensor&) const override { update_->merge(weight); }
 
  private:
+  /// One product with W + s B A is less work than the update's own of x: wide updates of narrow layers, without dropout.
+  bool merges(const Tensor& x) const;
+
+  const LinearSite& site_;  // that owns this patch
+  int64_t rank_;
+  double dropout_;
   std::shared_ptr<LowRankLinear> update_;
 };
 

@@ -14,7 +14,8 @@ class VeraPatch final : public LinearPatch, public Foldable {
  public:
   /// @param owns  the projection's matrices are among this patch's buffers, and so in the delta once
   VeraPatch(const LinearSite& site, const Projection& projection, bool owns, const VeraSettings& settings)
-      : in_(site.in_features()),
+      : site_(site),
+        in_(site.in_features()),
         out_(site.out_features()),
         dropout_(settings.dropout),
         projection_(projection) {
@@ -26,19 +27,34 @@ class VeraPatch final : public LinearPatch, public Foldable {
   }
 
   Tensor forward(const Tensor& x, const LinearNext& next) override {
+    if (merges(x)) return torch::linear(x, site_.weight + update(site_.weight), site_.bias);
     const Tensor inner = torch::linear(torch::dropout(x, dropout_, is_training()), a()) * lambda_d_;  // (N, r)
     return next(x) + torch::linear(inner, b()) * lambda_b_;                                           // (N, out)
   }
-  void fold(Tensor& weight, Tensor&) const override {
-    const auto in_type = [&](const Tensor& tensor) { return tensor.to(weight.scalar_type()); };
-    const Tensor update = torch::matmul(in_type(b()) * in_type(lambda_d_), in_type(a()));
-    weight += in_type(lambda_b_).unsqueeze(1) * update;
-  }
+  void fold(Tensor& weight, Tensor&) const override { weight += update(weight); }
 
  private:
+  /// One product with the whole weight is less work than two with the projection, which is as wide as the layers are.
+  bool merges(const Tensor& x) const {
+    // In 16 bits the weight would round the update away. What is inside of this patch has to be called.
+    const bool is_innermost = !site_.bare() && site_.patches().front().second.get() == this;
+    if (!is_innermost || x.element_size() < 4 || (is_training() && dropout_ > 0)) return false;
+    // Multiplications: forward, and backward to the input and the vectors.
+    const int64_t rows = x.numel() / in_, rank = lambda_d_.size(0);
+    // Not whether there is a graph now: a layer that is computed again in backward must decide the same.
+    const bool backward = is_training();
+    const int64_t apart = (backward ? 2 : 1) * rows * rank * (in_ + out_);
+    return (backward ? 3 * rank + rows : rank) * in_ * out_ < apart;
+  }
+  /// lambda_b * (B (lambda_d * A)).  (out, in), in the type of `like`
+  Tensor update(const Tensor& like) const {
+    const auto in_type = [&](const Tensor& tensor) { return tensor.to(like.scalar_type()); };
+    return in_type(lambda_b_).unsqueeze(1) * torch::matmul(in_type(b()) * in_type(lambda_d_), in_type(a()));
+  }
   Tensor a() const { return projection_.a.narrow(1, 0, in_); }
   Tensor b() const { return projection_.b.narrow(0, 0, out_); }
 
+  const LinearSite& site_;  // that owns this patch
   int64_t in_, out_;
   double dropout_;
   Projection projection_;

@@ -3,6 +3,7 @@
 
 #include "exchange.h"
 #include "support/foreign_golden.h"
+#include "support/merged.h"
 
 namespace plugtune {
 namespace {
@@ -54,6 +55,10 @@ TEST(Vera, FilesBecomeRolesWhereTheyCan) {
   EXPECT_EQ(settings_read("vera_peft", {{"vera_dropout", 0.25}, {"projection_prng_key", 3}})["dropout"], 0.25);
   EXPECT_EQ(settings_read("vera_drawn"),
             (nlohmann::json{{"targets", {"key", "ffn_up"}}, {"layers", "1"}, {"rank", 5}, {"d_initial", 0.2}}));
+}
+
+TEST(Vera, AWideProjectionIsMergedForTheProduct) {
+  testing::expect_merged_equals_called({{"targets", {"query", "ffn_down"}}, {"rank", 96}});
 }
 
 TEST(Vera, StartsAsTheIdentity) {

@@ -177,6 +177,14 @@ class Commands(PlugtuneTest):
             self.assertEqual(len(self.succeed("predict", f"runs/{name}", stdin="문장 1\n문장 2\n").splitlines()), 2)
         self.assertIn("pearson", json.loads(self.succeed("eval", "runs/regression", "--json")))
 
+    def test_layers_that_are_computed_again_give_the_same_bits(self):
+        for strategy in ('plugin = "lora"\nrank = 4\n', 'plugin = "vera"\nrank = 40\n', 'plugin = "loha"\n'):
+            experiment = self.experiment("run", f"[strategy]\n{strategy}", length="steps = 4")
+            self.succeed("train", experiment, "--output", "runs/kept")
+            self.succeed("train", experiment, "--output", "runs/again", "--set", "train.recompute=true")
+            self.assertEqual(self.delta("runs/kept"), self.delta("runs/again"), strategy)
+            shutil.rmtree(self.folder / "runs")
+
     def test_other_data_is_read_with_the_settings_of_the_run(self):
         rows = [f"영화 {i % 5} 이다,{i % 5 / 4}" for i in range(40)]
         (self.folder / "own.csv").write_text("\n".join(["review,score", *rows]) + "\n", encoding="utf-8")

@@ -121,6 +121,33 @@ void thin_fp32_ours(benchmark::State& state) { weighted_sums(state, torch::kFloa
 void thin_bf16_aten(benchmark::State& state) { weighted_sums(state, torch::kBFloat16, aten_bmm); }
 void thin_bf16_ours(benchmark::State& state) { weighted_sums(state, torch::kBFloat16, thin_product); }
 
+/// W x + b + B A x, forward and backward to x, A and B. Merged: (W + B A) x + b, and no more work is counted.
+template <class Compute>
+void low_rank(benchmark::State& state, const Compute& compute) {
+  const int64_t rows = state.range(0), in = state.range(1), out = state.range(2), rank = state.range(3);
+  const auto trains = [](torch::IntArrayRef sizes) { return torch::randn(sizes).set_requires_grad(true); };
+  const Tensor weight = torch::randn({out, in}), bias = torch::randn({out}), gradient = torch::randn({rows, out});
+  const Tensor x = trains({rows, in}), a = trains({rank, in}), b = trains({out, rank});
+  for (auto _ : state) {
+    compute(x, weight, bias, a, b).backward(gradient);
+    for (const Tensor& leaf : {x, a, b})
+      leaf.mutable_grad() = Tensor();
+  }
+  const int64_t least = 4 * rows * in * out + 6 * rows * rank * (in + out);
+  tell(state, static_cast<double>(least * state.iterations()), torch::kFloat);
+}
+
+void low_rank_apart(benchmark::State& state) {
+  low_rank(state, [](const Tensor& x, const Tensor& weight, const Tensor& bias, const Tensor& a, const Tensor& b) {
+    return torch::addmm(torch::linear(x, weight, bias), torch::linear(x, a), b.t());
+  });
+}
+void low_rank_merged(benchmark::State& state) {
+  low_rank(state, [](const Tensor& x, const Tensor& weight, const Tensor& bias, const Tensor& a, const Tensor& b) {
+    return torch::linear(x, torch::addmm(weight, b, a), bias);
+  });
+}
+
 void layers(benchmark::internal::Benchmark* bench) {
   bench->ArgNames({"product", "in", "out"})->Unit(benchmark::kMicrosecond)->UseRealTime();
   for (const int product : {kForward, kInputGradient, kWeightGradient})
@@ -129,6 +156,13 @@ void layers(benchmark::internal::Benchmark* bench) {
 void thin(benchmark::internal::Benchmark* bench) {
   bench->ArgNames({"few", "hidden"})->Unit(benchmark::kMicrosecond)->UseRealTime()->Args({4, 256})->Args({4, 768});
 }
+void updates(benchmark::internal::Benchmark* bench) {
+  bench->ArgNames({"rows", "in", "out", "rank"})->Unit(benchmark::kMicrosecond)->UseRealTime();
+  for (const int rank : {8, 32, 64, 128})
+    bench->Args({800, 256, 256, rank})->Args({800, 256, 1024, rank})->Args({800, 768, 768, rank});
+}
+BENCHMARK(low_rank_apart)->Apply(updates);
+BENCHMARK(low_rank_merged)->Apply(updates);
 BENCHMARK(fp32_aten)->Apply(layers);
 BENCHMARK(bf16_aten)->Apply(layers);
 BENCHMARK(bf16_ours)->Apply(layers);

@@ -1,6 +1,7 @@
-// folding_test.cc - fold() computes what the patches did, and unfold() gives every bit back.
+// folding_test.cc - fold() computes what the patches did, and unfold() gives every bit back; so do weights that are merged for a pass.
 #include <cstring>
 
+#include "model/merged.h"
 #include "support/strategy.h"
 #include "train/methods.h"
 
@@ -98,6 +99,31 @@ TEST_P(Folding, ComputesTheSameAndIsTakenBackToTheSameBits) {
   }
 }
 
+Input random_input(int64_t sequences) {
+  torch::manual_seed(4);
+  const Layout layout(std::vector<int64_t>(static_cast<size_t>(sequences), 8));
+  return {torch::randint(5, 100, {layout.rows()}), torch::zeros({layout.rows()}, torch::kInt64),
+          torch::arange(8).repeat({sequences}), layout};
+}
+
+/// Enough rows for every layer of the tiny model to be merged.
+Input many_rows() { return random_input(20); }
+
+TEST_P(Folding, MergedForAPassItComputesTheSameAndChangesNothing) {
+  const Tuned tuned(GetParam());
+  Bert& model = *tuned.model;
+  const State before(model);
+  torch::NoGradGuard no_grad;
+  const Tensor called = model.forward(many_rows());
+  {
+    const MergesPatches merges;
+    const Tensor merged = model.forward(many_rows());
+    EXPECT_TRUE(testing::near(merged, called, 0, GetParam().type == torch::kBFloat16 ? 0 : 1e-5));
+  }
+  EXPECT_TRUE(torch::equal(model.forward(many_rows()), called));
+  EXPECT_TRUE(State(model) == before);
+}
+
 INSTANTIATE_TEST_SUITE_P(
     Methods, Folding,
     ::testing::Values(
@@ -124,14 +150,19 @@ INSTANTIATE_TEST_SUITE_P(
 class Plain : public LinearPatch, public Foldable {
  public:
   Plain() { index_ = register_buffer("index", torch::tensor({2}, torch::kInt64)); }
-  Tensor forward(const Tensor& x, const LinearNext& next) override { return next(x) + x.sum(1, /*keepdim=*/true); }
+  Tensor forward(const Tensor& x, const LinearNext& next) override {
+    ++calls;
+    return next(x) + x.sum(1, /*keepdim=*/true);
+  }
   void fold(Tensor& weight, Tensor&) const override {
     if (fails) throw Error("it went wrong");
-    EXPECT_EQ(weight.scalar_type(), torch::kFloat64);
+    EXPECT_EQ(weight.scalar_type(), folded_in);
     EXPECT_EQ(index_.scalar_type(), torch::kInt64);
-    weight = larger ? torch::zeros({2, 2}, torch::kFloat64) : weight + 1;
+    weight = larger ? torch::zeros({2, 2}, folded_in) : weight + 1;
   }
   bool fails = false, larger = false;
+  torch::ScalarType folded_in = torch::kFloat64;
+  int calls = 0;
 
  private:
   Tensor index_;
@@ -186,6 +217,58 @@ TEST_F(PlainFolding, UnfoldingOntoOtherPatchesIsOurMistake) {
   const Folded folded = model->fold();
   attach(key);
   EXPECT_THROW(model->unfold(folded), c10::Error);
+}
+
+/// Not foldable.
+struct Around final : LinearPatch {
+  Tensor forward(const Tensor& x, const LinearNext& next) override { return next(x); }
+};
+
+TEST_F(PlainFolding, APassMergesManyRowsWithoutAGraphAndNothingElse) {
+  const auto patch = attach(query);
+  patch->folded_in = torch::kFloat32;
+  const auto calls = [&](const Input& input) {
+    patch->calls = 0;
+    model->forward(input);
+    return patch->calls;
+  };
+  model->eval();
+  const Input few = random_input(3);
+  EXPECT_EQ(calls(many_rows()), 1);  // nobody asked for it
+  const MergesPatches merges;
+  EXPECT_EQ(calls(many_rows()), 1);  // there may be a graph
+  const torch::NoGradGuard no_grad;
+  EXPECT_EQ(calls(many_rows()), 0);
+  EXPECT_EQ(calls(few), 1);
+  model->train();
+  EXPECT_EQ(calls(many_rows()), 1);
+  model->eval();
+  query.attach("around", std::make_shared<Around>());
+  EXPECT_EQ(calls(many_rows()), 1);
+}
+
+TEST_F(PlainFolding, AFoldThatFailsInAPassIsThePatchs) {
+  const auto patch = attach(key);
+  patch->folded_in = torch::kFloat32;
+  patch->fails = true;
+  model->eval();
+  const MergesPatches merges;
+  const torch::NoGradGuard no_grad;
+  const auto text = [&]() -> std::string {
+    try {
+      model->forward(many_rows());
+    } catch (const PatchError& error) {
+      return error.what();
+    }
+    return "";
+  };
+  EXPECT_EQ(text(), "encoder.layer.1.attention.self.key.plain: fold(): it went wrong");
+  patch->fails = false;
+  patch->larger = true;
+  EXPECT_TRUE(
+      text().starts_with("encoder.layer.1.attention.self.key.plain: fold(): gives sizes [2, 2] and [32], it "
+                         "must keep [32, 32] and [32]"))
+      << text();
 }
 
 /// What no linear layer can absorb, however it calls itself.
