@@ -18,7 +18,6 @@ namespace plugtune::exchange {
 namespace {
 
 namespace fs = std::filesystem;
-using Json = nlohmann::json;
 
 constexpr const char* kAdapterConfig = "adapter_config.json";
 constexpr const char* kFusionConfig = "adapter_fusion_config.json";
@@ -210,8 +209,8 @@ void write_tensors(formats::AtomicDirectory& directory, const std::string& file,
   output.close();
 }
 
-Json without_version(const ForeignAdapter& adapter) {
-  Json config = json_from(adapter.config);
+SortedJson without_version(const ForeignAdapter& adapter) {
+  SortedJson config = json_from(adapter.config);
   config.erase("version");
   return config;
 }
@@ -220,10 +219,10 @@ Json without_version(const ForeignAdapter& adapter) {
 void write_single(formats::AtomicDirectory& directory, const std::string& subdirectory,
                   const std::vector<ForeignAdapter>& parts, const ForeignFiles& files, bool safetensors) {
   const std::string& name = parts.front().name;
-  Json config = without_version(parts.front());
+  SortedJson config = without_version(parts.front());
   std::vector<std::pair<std::string, Tensor>> tensors = parts.front().tensors;
   if (parts.size() > 1) {
-    config = {{"architecture", "union"}, {"configs", Json::array()}};
+    config = {{"architecture", "union"}, {"configs", SortedJson::array()}};
     tensors.clear();
     for (const ForeignAdapter& part : parts) {
       config["configs"].push_back(without_version(part));
@@ -234,18 +233,20 @@ void write_single(formats::AtomicDirectory& directory, const std::string& subdir
   write_tensors(directory, subdirectory + (safetensors ? "adapter.safetensors" : "pytorch_adapter.bin"), tensors);
 }
 
-Json single_block(const std::string& name) { return {{"type", "single"}, {"children", Json::array({name})}}; }
+SortedJson single_block(const std::string& name) {
+  return {{"type", "single"}, {"children", SortedJson::array({name})}};
+}
 
 /// A fusion in a directory of its own, and its members in theirs. @return its block of a set-up
-Json write_fusion(formats::AtomicDirectory& directory, const ForeignAdapter& fusion, const ForeignFiles& files,
-                  bool safetensors) {
-  Json names = Json::array(), singles = Json::array();
+SortedJson write_fusion(formats::AtomicDirectory& directory, const ForeignAdapter& fusion, const ForeignFiles& files,
+                        bool safetensors) {
+  SortedJson names = SortedJson::array(), singles = SortedJson::array();
   for (const ForeignAdapter& member : fusion.members) {
     write_single(directory, member.name + "/", {member}, files, safetensors);
     names.push_back(member.name);
     singles.push_back(single_block(member.name));
   }
-  Json config = framed(without_version(fusion), files, fusion.name);
+  SortedJson config = framed(without_version(fusion), files, fusion.name);
   config["adapter_names"] = names;
   const std::string subdirectory = fusion.name + "/";
   directory.write(subdirectory + kFusionConfig, python_json(config));
@@ -262,7 +263,7 @@ std::vector<ForeignAdapter> parts_of(const std::vector<ForeignAdapter>& adapters
 
 /// A set-up: a fusion, or a stack of adapters and fusions. The head lies beside the last of them.
 void write_setup(formats::AtomicDirectory& directory, const ForeignFiles& files, bool safetensors) {
-  Json blocks = Json::array();
+  SortedJson blocks = SortedJson::array();
   for (const Layer& layer : layers_of(files.adapters)) {
     const std::vector<ForeignAdapter> parts = parts_of(files.adapters, layer);
     if (!parts.front().members.empty()) {
@@ -273,10 +274,10 @@ void write_setup(formats::AtomicDirectory& directory, const ForeignFiles& files,
     }
   }
   const std::string& last = files.adapters.back().name;
-  const Json setup = {
-      {"adapter_setup", blocks.size() == 1 ? blocks.front() : Json{{"type", "Stack"}, {"children", blocks}}},
-      {"head_setup", files.head.empty() ? Json(nullptr) : Json(last)},
-      {"version", framed(Json::object(), files, last)["version"]}};
+  const SortedJson setup = {
+      {"adapter_setup", blocks.size() == 1 ? blocks.front() : SortedJson{{"type", "Stack"}, {"children", blocks}}},
+      {"head_setup", files.head.empty() ? SortedJson(nullptr) : SortedJson(last)},
+      {"version", framed(SortedJson::object(), files, last)["version"]}};
   directory.write(kSetup, python_json(setup));
   if (!files.head.empty()) write_head(directory, last + "/", files, last, safetensors);
 }

@@ -12,8 +12,6 @@
 namespace plugtune::exchange {
 namespace {
 
-using Json = nlohmann::json;
-
 constexpr const char* kHeadConfig = "head_config.json";
 constexpr const char* kVersion = "adapters.1.3.0";
 constexpr int64_t kMostLabels = 1'000'000;
@@ -131,7 +129,7 @@ void read_head(const std::filesystem::path& directory, ForeignFiles& files, bool
   }
 }
 
-Json framed(const Json& config, const ForeignFiles& files, const std::string& name) {
+SortedJson framed(const SortedJson& config, const ForeignFiles& files, const std::string& name) {
   return {{"config", config},
           {"hidden_size", files.hidden_size},
           {"model_class", "BertAdapterModel"},
@@ -144,18 +142,18 @@ Json framed(const Json& config, const ForeignFiles& files, const std::string& na
 void write_head(formats::AtomicDirectory& directory, const std::string& subdirectory, const ForeignFiles& files,
                 const std::string& name, bool safetensors) {
   const bool has_pooler = files.head.contains("pooler.dense.weight");
-  Json labels = Json::object();
+  SortedJson labels = SortedJson::object();
   for (size_t i = 0; i < files.labels.size(); ++i)
     labels[files.labels[i]] = i;
   const bool is_multi_label = files.task == TaskKind::kMultiLabel;
-  const Json config = {{"activation_function", "tanh"},
-                       {"bias", true},
-                       {"dropout_prob", nullptr},
-                       {"head_type", is_multi_label ? "multilabel_classification" : "classification"},
-                       {"label2id", labels},
-                       {"layers", has_pooler ? 2 : 1},
-                       {"num_labels", files.head.at("classifier.weight").size(0)},
-                       {"use_pooler", !has_pooler}};
+  const SortedJson config = {{"activation_function", "tanh"},
+                             {"bias", true},
+                             {"dropout_prob", nullptr},
+                             {"head_type", is_multi_label ? "multilabel_classification" : "classification"},
+                             {"label2id", labels},
+                             {"layers", has_pooler ? 2 : 1},
+                             {"num_labels", files.head.at("classifier.weight").size(0)},
+                             {"use_pooler", !has_pooler}};
   const std::string prefix = "heads." + name + ".";
   formats::NamedTensors tensors;
   for (const char* part : {"weight", "bias"}) {

@@ -2,10 +2,10 @@
 // adapterhub_head.h - the prediction heads that AdapterHub's library saves beside an adapter.
 
 #include <filesystem>
-#include <nlohmann/json.hpp>
 #include <string>
 
 #include "exchange/foreign_files.h"
+#include "exchange/json_config.h"
 #include "formats/atomic_file.h"
 
 namespace plugtune::exchange {
@@ -24,6 +24,6 @@ void write_head(formats::AtomicDirectory& directory, const std::string& subdirec
                 const std::string& name, bool safetensors);
 
 /// The fields that stand in every configuration of the library, around its "config".
-nlohmann::json framed(const nlohmann::json& config, const ForeignFiles& files, const std::string& name);
+SortedJson framed(const SortedJson& config, const ForeignFiles& files, const std::string& name);
 
 }  // namespace plugtune::exchange

@@ -18,7 +18,7 @@ constexpr const char* kClassifier = "BertForSequenceClassification";
 
 /// Heads for tokens and for choices are called `classifier` too, and answer something else.
 void check_architecture(const std::filesystem::path& directory) {
-  const nlohmann::json config = read_object(directory / "config.json");
+  const Json config = read_object(directory / "config.json");
   const auto names = config.find("architectures");
   if (names == config.end() || !names->is_array()) return;
   for (const auto& name : *names) {

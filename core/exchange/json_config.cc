@@ -10,8 +10,6 @@
 namespace plugtune::exchange {
 namespace {
 
-using Json = nlohmann::json;
-
 const Json* find(const Json& object, const std::string& key) {
   const auto at = object.find(key);
   return at == object.end() || at->is_null() ? nullptr : &*at;
@@ -35,10 +33,10 @@ Json without_nulls(const Json& json) {
   return kept;
 }
 
-void empty_to_null(Json& json) {
+void empty_to_null(SortedJson& json) {
   if (json.is_string() && json.get_ref<const std::string&>().empty()) json = nullptr;
   if (!json.is_structured()) return;
-  for (Json& value : json)
+  for (SortedJson& value : json)
     empty_to_null(value);
 }
 
@@ -52,13 +50,13 @@ Json read_object(const std::filesystem::path& file) {
 
 ConfigNode config_from(const Json& json) { return experiment::from_json(without_nulls(json)); }
 
-Json json_from(const ConfigNode& config) {
-  Json json = experiment::to_json(config);
+SortedJson json_from(const ConfigNode& config) {
+  SortedJson json = experiment::to_json(config);
   empty_to_null(json);
   return json;
 }
 
-std::string python_json(const Json& json) { return json.dump(2, ' ', /*ensure_ascii=*/true); }
+std::string python_json(const SortedJson& json) { return json.dump(2, ' ', /*ensure_ascii=*/true); }
 
 std::string string_of(const Json& object, const std::string& key, const std::string& subject) {
   const Json* value = find(object, key);

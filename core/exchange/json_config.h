@@ -9,22 +9,27 @@
 
 namespace plugtune::exchange {
 
+/// What is read: keys in the order of the file, as among patterns the first hit counts.
+using Json = nlohmann::ordered_json;
+/// What is written.
+using SortedJson = nlohmann::json;
+
 /// An object in a JSON file. Throws Error: not there, not JSON, no object.
-nlohmann::json read_object(const std::filesystem::path& file);
+Json read_object(const std::filesystem::path& file);
 
 /// Keys with null are left out: they are not set.
-ConfigNode config_from(const nlohmann::json& json);
+ConfigNode config_from(const Json& json);
 /// The reverse; an empty string becomes null, at every depth.
-nlohmann::json json_from(const ConfigNode& config);
+SortedJson json_from(const ConfigNode& config);
 
 /// As Python's json.dumps(indent=2, sort_keys=True) writes it.
-std::string python_json(const nlohmann::json& json);
+std::string python_json(const SortedJson& json);
 
 /// A string of an object. Throws Error when it is missing, unless there is a fallback, or of another type.
-std::string string_of(const nlohmann::json& object, const std::string& key, const std::string& subject);
-std::string string_of(const nlohmann::json& object, const std::string& key, const std::string& subject,
+std::string string_of(const Json& object, const std::string& key, const std::string& subject);
+std::string string_of(const Json& object, const std::string& key, const std::string& subject,
                       const std::string& fallback);
-int64_t integer_of(const nlohmann::json& object, const std::string& key, const std::string& subject, int64_t fallback);
-bool boolean_of(const nlohmann::json& object, const std::string& key, const std::string& subject, bool fallback);
+int64_t integer_of(const Json& object, const std::string& key, const std::string& subject, int64_t fallback);
+bool boolean_of(const Json& object, const std::string& key, const std::string& subject, bool fallback);
 
 }  // namespace plugtune::exchange

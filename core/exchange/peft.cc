@@ -13,8 +13,6 @@
 namespace plugtune::exchange {
 namespace {
 
-using Json = nlohmann::json;
-
 constexpr const char* kPeftConfig = "adapter_config.json";
 constexpr const char* kModel = "base_model.model.";
 constexpr const char* kTuner =
@@ -115,7 +113,7 @@ void write_peft(formats::AtomicDirectory& directory, const ForeignFiles& files) 
         "peft: has no masked-LM model that prompts are put in front of; methods that are one tensor of prompt "
         "embeddings can be written for classification only");
   }
-  Json config = json_from(adapter.config);
+  SortedJson config = json_from(adapter.config);
   config["base_model_name_or_path"] = files.base;
   config["task_type"] = "SEQ_CLS";
   if (files.head.empty()) config["task_type"] = config["modules_to_save"] = nullptr;  // any model, as it is

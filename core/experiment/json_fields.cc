@@ -84,11 +84,8 @@ void JsonObject::check_schema(int64_t known) const {
 }
 
 JsonObject::Json read_json_file(const std::filesystem::path& path) {
-  const std::string text = formats::read_text(path);
-  const std::string subject = path.string();
-  formats::parse_json(text, subject);  // its strictness; then once more for the order of the keys
-  JsonObject::Json json = JsonObject::Json::parse(text);
-  JsonObject(json, subject);
+  JsonObject::Json json = formats::parse_json(formats::read_text(path), path.string());
+  JsonObject(json, path.string());
   return json;
 }
 

@@ -15,7 +15,7 @@ namespace plugtune::formats {
 
 namespace {
 
-using nlohmann::json;
+using Json = nlohmann::ordered_json;
 
 /// "line 3, column 14" of the byte at which the parser stopped (it counts from 1, and past the end by one).
 std::string place(std::string_view text, size_t byte) {
@@ -46,11 +46,11 @@ class Strictness {
  public:
   Strictness(const std::string& subject, int max_depth) : subject_(subject), max_depth_(max_depth) {}
 
-  bool operator()(int depth, json::parse_event_t event, json& parsed) {
+  bool operator()(int depth, Json::parse_event_t event, Json& parsed) {
     if (depth > max_depth_) throw Error(fmt::format("{}: is nested deeper than {} levels", subject_, max_depth_));
-    if (event == json::parse_event_t::object_start) keys_.emplace_back();
-    if (event == json::parse_event_t::object_end) keys_.pop_back();
-    if (event == json::parse_event_t::key && !keys_.back().insert(parsed.get<std::string>()).second) {
+    if (event == Json::parse_event_t::object_start) keys_.emplace_back();
+    if (event == Json::parse_event_t::object_end) keys_.pop_back();
+    if (event == Json::parse_event_t::key && !keys_.back().insert(parsed.get<std::string>()).second) {
       throw Error(fmt::format("{}: has the key '{}' twice", subject_, parsed.get<std::string>()));
     }
     return true;
@@ -64,12 +64,12 @@ class Strictness {
 
 }  // namespace
 
-json parse_json(std::string_view text, const std::string& subject, int max_depth) {
+Json parse_json(std::string_view text, const std::string& subject, int max_depth) {
   try {
-    return json::parse(text.begin(), text.end(), Strictness(subject, max_depth));
-  } catch (const json::parse_error& error) {
+    return Json::parse(text.begin(), text.end(), Strictness(subject, max_depth));
+  } catch (const Json::parse_error& error) {
     throw Error(fmt::format("{}: is not JSON: {} ({})", subject, reason(error.what()), place(text, error.byte)));
-  } catch (const json::exception& error) {  // a number that no double can hold
+  } catch (const Json::exception& error) {  // a number that no double can hold
     throw Error(fmt::format("{}: is not JSON: {}", subject, reason(error.what())));
   }
 }

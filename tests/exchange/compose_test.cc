@@ -140,8 +140,8 @@ TEST(SetUp, OfAnotherCompositionIsRefusedByName) {
   EXPECT_EQ(told(R"({"type": "Stack", "children": [{"type": "Average", "children": [)" + single + "]}]}"),
             "a composition of type 'Average' " + expected);
   EXPECT_EQ(told(R"({"type": "Fuse", "children": [{"type": "Stack", "children": [)" + single + "]}]}"),
-            R"(a Fuse of compositions is not known here, got {"children":[{"children":["golden"],"type":"single"}],)"
-            R"("type":"Stack"}; expected single adapters in it)");
+            R"(a Fuse of compositions is not known here, got {"type":"Stack","children":[)"
+            R"({"type":"single","children":["golden"]}]}; expected single adapters in it)");
 }
 
 }  // namespace

@@ -167,5 +167,26 @@ TEST(Import, TakesTheHeadOfABertForSequenceClassification) {
   EXPECT_TRUE(torch::equal(testing::logits_of(fixed.session, golden), testing::logits_of(flexible.session, golden)));
 }
 
+/// peft takes the first pattern of the file that matches, whatever its place in the alphabet.
+TEST(Import, TakesPatternsInTheOrderOfTheFile) {
+  const testing::InRepository in_repository;
+  const auto golden = testing::Golden("lora_qv");
+  const auto logits_with = [&](const std::string& patterns) {
+    const testing::TempFolder folder;
+    const fs::path directory = fs::path(folder.path()) / "theirs";
+    fs::copy(testing::golden_path() / "lora_qv/peft", directory);
+    nlohmann::ordered_json config =
+        nlohmann::ordered_json::parse(testing::read_bytes(directory / "adapter_config.json"));
+    config["alpha_pattern"] = nlohmann::ordered_json::parse(patterns);
+    std::ofstream(directory / "adapter_config.json") << config;
+    ImportedRun run =
+        import_foreign({.directory = directory.string(), .model = "", .run = "ordered"}, testing::shipped_plugins());
+    return testing::logits_of(run.session, golden);
+  };
+  const std::string value = R"("value": 64)", both = R"("[qv].*": 2)";
+  EXPECT_TRUE(torch::equal(logits_with("{" + value + ", " + both + "}"), logits_with(R"({"query": 2, "value": 64})")));
+  EXPECT_TRUE(torch::equal(logits_with("{" + both + ", " + value + "}"), logits_with(R"({"query": 2, "value": 2})")));
+}
+
 }  // namespace
 }  // namespace plugtune::app

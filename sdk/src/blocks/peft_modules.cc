@@ -191,9 +191,14 @@ std::vector<BertSite> linears_of(const MethodDelta& delta, const Selector& targe
 
 PeftPatterns read_peft_patterns(const ConfigView& view, const std::string& key) {
   PeftPatterns patterns;
-  for (const auto& [pattern, number] : view.numbers(key)) {
+  const std::map<std::string, double> numbers = view.numbers(key);
+  const ConfigNode* in_order = view.resolved().find(key);
+  if (in_order == nullptr) return patterns;
+  for (const auto& [pattern, node] : std::get<ConfigNode::Table>(in_order->value)) {
+    const auto number = numbers.find(pattern);
+    if (number == numbers.end()) continue;
     check_readable(view, key, {pattern});
-    patterns.emplace_back(pattern, number);
+    patterns.emplace_back(*number);
   }
   return patterns;
 }

@@ -12,6 +12,10 @@ TEST(StrictJson, ReadsWhatIsFine) {
   EXPECT_EQ(json["b"]["b"], 1e-12);
 }
 
+TEST(StrictJson, KeepsTheKeysInTheirOrder) {
+  EXPECT_EQ(parse_json(R"({"b": {"z": 1, "a": 2}, "a": 3})", "x.json").dump(), R"({"b":{"z":1,"a":2},"a":3})");
+}
+
 TEST(StrictJson, RefusesWithThePlace) {
   struct Case {
     std::string text, message;
