@@ -182,28 +182,6 @@ void warn_of_texts(int64_t max_length, EncodedSplit& encoded) {
   }
 }
 
-/// What makes the answer of an example none of its task: a loss over it would be of something else. "" when it is one.
-std::string answer_problem(const Example& example, const Task& task) {
-  const auto labels = std::ssize(task.labels);
-  switch (task.kind) {
-    case TaskKind::kRegression:
-      if (std::isnan(example.value)) return "no score";
-      return std::isfinite(static_cast<float>(example.value))
-                 ? ""
-                 : fmt::format("the score {:g}, which is no number that a float can hold", example.value);
-    case TaskKind::kClassification:
-      if (example.label >= 0 && example.label < labels) return "";
-      return example.label == -1 ? "no label" : fmt::format("label {}, must be 0 to {}", example.label, labels - 1);
-    case TaskKind::kMultiLabel:
-      if (example.label >= 0 && (labels >= 63 || example.label >> labels == 0)) return "";
-      return example.label == -1 ? "no labels"
-                                 : fmt::format("label bits {:#x}, more than the {} labels", example.label, labels);
-    case TaskKind::kText:
-      return "";
-  }
-  return "";
-}
-
 /// The lines of the documents become pairs, those of an evaluation.
 void pair_up(const std::vector<Example>& documents, const text::Tokenizer& tokenizer, const EncodeOptions& options,
              EncodedSplit& encoded) {
@@ -278,6 +256,27 @@ EncodedSplit encode(const Dataset& dataset, Split split, const text::Tokenizer& 
       tokenizer.encode_all(texts, options.max_length, options.threads, std::string(split_name(split)) + " example");
   warn_of_texts(options.max_length, encoded);
   return encoded;
+}
+
+std::string answer_problem(const Example& example, const Task& task) {
+  const auto labels = std::ssize(task.labels);
+  switch (task.kind) {
+    case TaskKind::kRegression:
+      if (std::isnan(example.value)) return "no score";
+      return std::isfinite(static_cast<float>(example.value))
+                 ? ""
+                 : fmt::format("the score {:g}, which is no number that a float can hold", example.value);
+    case TaskKind::kClassification:
+      if (example.label >= 0 && example.label < labels) return "";
+      return example.label == -1 ? "no label" : fmt::format("label {}, must be 0 to {}", example.label, labels - 1);
+    case TaskKind::kMultiLabel:
+      if (example.label >= 0 && (labels >= 63 || example.label >> labels == 0)) return "";
+      return example.label == -1 ? "no labels"
+                                 : fmt::format("label bits {:#x}, more than the {} labels", example.label, labels);
+    case TaskKind::kText:
+      return "";
+  }
+  return "";
 }
 
 std::string limit_problem(const Dataset& dataset, int64_t limit) {

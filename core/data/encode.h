@@ -49,6 +49,10 @@ struct EncodedSplit {
 EncodedSplit encode(const Dataset& dataset, Split split, const text::Tokenizer& tokenizer,
                     const EncodeOptions& options);
 
+/// What makes the answer of an example none of its task, so that a loss over it would be of something else: "label 2, must be
+/// 0 to 1", "no score". "" when it is one.
+std::string answer_problem(const Example& example, const Task& task);
+
 /// What is wrong with `limit` as data.train_limit, without key and place: "must be between 1 and 149,995 (the examples in
 /// ratings_train.txt), got 200,000". "" when nothing is; 0 means all.
 std::string limit_problem(const Dataset& dataset, int64_t limit);

@@ -1,10 +1,9 @@
 // check_dataset.cc - what every dataset must keep to: settings, its task, every example, many threads.
 #include <algorithm>
-#include <cmath>
-#include <limits>
 #include <set>
 #include <thread>
 
+#include "data/encode.h"
 #include "formats/wording.h"
 #include "plugin/check_case.h"
 #include "plugtune/blocks/text_file.h"
@@ -115,17 +114,8 @@ bool is_utf8(const std::string& text) {
 std::string example_problem(const Example& example, const Task& task) {
   if (!is_utf8(example.text_a) || !is_utf8(example.text_b)) return "its text is not UTF-8";
   if (!task.pairs && !example.text_b.empty()) return "has a second text, but the task says that there are no pairs";
-  const auto labels = static_cast<int64_t>(task.labels.size());
-  if (task.kind == TaskKind::kClassification && (example.label < 0 || example.label >= labels)) {
-    return fmt::format("has label {}, must be 0 to {}", example.label, labels - 1);
-  }
-  if (task.kind == TaskKind::kMultiLabel && (example.label < 0 || (labels < 63 && example.label >> labels != 0))) {
-    return fmt::format("has label bits {:#x}, more than the {} labels", example.label, labels);
-  }
-  // Targets are floats; not <= is not a number, too.
-  if (task.kind == TaskKind::kRegression && !(std::abs(example.value) <= std::numeric_limits<float>::max()))
-    return fmt::format("has value {}, must be a number that a float can hold, at most 3.4e38", example.value);
-  return "";
+  const std::string problem = data::answer_problem(example, task);
+  return problem.empty() ? "" : "has " + problem;
 }
 
 std::string check_examples(const CheckSubject& subject) {

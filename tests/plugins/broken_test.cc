@@ -343,7 +343,7 @@ INSTANTIATE_TEST_SUITE_P(
         Faulty{"label", "examples", "train example 17: has label 2, must be 0 to 1"},
         Faulty{"encoding", "examples", "train example 17: its text is not UTF-8"},
         Faulty{"value", "examples",
-               "train example 17: has value 1e+300, must be a number that a float can hold, at most 3.4e38"},
+               "train example 17: has the score 1e+300, which is no number that a float can hold"},
         Faulty{"blank", "examples", "no training example has a text: nothing can be trained"},
         Faulty{"pairs", "examples", "train example 17: has a second text, but the task says that there are no pairs"},
         Faulty{"throws-reading", "examples", "in dataset 'faulty-data' 1.0.0 ({file}), at(): vector::at"},
