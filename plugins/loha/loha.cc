@@ -30,9 +30,7 @@ class LohaPatch final : public LinearPatch, public Foldable {
 
   Tensor forward(const Tensor& x, const LinearNext& next) override {
     if (is_dropped()) return next(x);
-    // One product with the whole weight, unless something is inside of this patch, or 16 bits would round the update away.
-    const bool is_innermost = !site_.bare() && site_.patches().front().second.get() == this;
-    if (is_innermost && x.element_size() >= 4) return torch::linear(x, site_.weight + update(), site_.bias);
+    if (plugtune::may_multiply_once(site_, *this, x)) return torch::linear(x, site_.weight + update(), site_.bias);
     return next(x) + torch::linear(x, update());
   }
   void fold(Tensor& weight, Tensor&) const override {

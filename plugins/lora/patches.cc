@@ -13,9 +13,7 @@ LoraPatch::LoraPatch(const LinearSite& site, const LowRankOptions& options)
 
 bool LoraPatch::merges(const Tensor& x) const {
   constexpr double kThinness = 1.25;  // products of few columns take that much longer for the same arithmetic
-  // In 16 bits the weight would round the update away. What is inside of this patch has to be called.
-  const bool is_innermost = !site_.bare() && site_.patches().front().second.get() == this;
-  if (!is_innermost || x.element_size() < 4 || (is_training() && dropout_ > 0)) return false;
+  if (!may_multiply_once(site_, *this, x) || (is_training() && dropout_ > 0)) return false;
   // Multiplications: forward, and backward to the input and to A and B.
   const int64_t rows = x.numel() / site_.in_features(), in = site_.in_features(), out = site_.out_features();
   // Not whether there is a graph now: a layer that is computed again in backward must decide the same.

@@ -36,9 +36,7 @@ class VeraPatch final : public LinearPatch, public Foldable {
  private:
   /// One product with the whole weight is less work than two with the projection, which is as wide as the layers are.
   bool merges(const Tensor& x) const {
-    // In 16 bits the weight would round the update away. What is inside of this patch has to be called.
-    const bool is_innermost = !site_.bare() && site_.patches().front().second.get() == this;
-    if (!is_innermost || x.element_size() < 4 || (is_training() && dropout_ > 0)) return false;
+    if (!plugtune::may_multiply_once(site_, *this, x) || (is_training() && dropout_ > 0)) return false;
     // Multiplications: forward, and backward to the input and the vectors.
     const int64_t rows = x.numel() / in_, rank = lambda_d_.size(0);
     // Not whether there is a graph now: a layer that is computed again in backward must decide the same.

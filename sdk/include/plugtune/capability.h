@@ -21,7 +21,8 @@ class PLUGTUNE_API Foldable {
  public:
   virtual ~Foldable();
   /// Changes `weight` (out, in) and `bias` (out) in place or by assignment so that the bare layer computes what the
-  /// patched one did in evaluation mode. Called without gradients, innermost patch first, in float64 or float32.
+  /// patched one did in evaluation mode. Called without gradients, innermost patch first, in float64 or float32: by
+  /// `plugtune merge`, and for predictions over many rows, which then do not call forward().
   virtual void fold(Tensor& weight, Tensor& bias) const = 0;
 };
 

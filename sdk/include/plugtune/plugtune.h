@@ -9,6 +9,7 @@
 #include "plugtune/blocks/bottleneck.h"
 #include "plugtune/blocks/invertible.h"
 #include "plugtune/blocks/low_rank.h"
+#include "plugtune/blocks/one_product.h"
 #include "plugtune/blocks/peft_modules.h"
 #include "plugtune/blocks/random_parts.h"
 #include "plugtune/blocks/sequence_gate.h"

@@ -161,6 +161,25 @@ TEST(Bottleneck, LearnedScalesStartAtOne) {
   EXPECT_TRUE(torch::equal(Bottleneck(learned).scaling, torch::ones({8})));
 }
 
+/// A patch of a linear layer that does nothing.
+class Nothing final : public LinearPatch {
+  Tensor forward(const Tensor& x, const LinearNext& next) override { return next(x); }
+};
+
+TEST(OneProduct, IsOfTheInnermostPatchAndOfWideTypes) {
+  const auto model = testing::tiny_model();
+  LinearSite& site = *model->all_linear().front();
+  const auto inner = std::make_shared<Nothing>(), outer = std::make_shared<Nothing>();
+  const Tensor x = torch::zeros({2, site.in_features()});
+  EXPECT_FALSE(may_multiply_once(site, *inner, x));  // not attached
+  site.attach("inner", inner);
+  site.attach("outer", outer);
+  EXPECT_TRUE(may_multiply_once(site, *inner, x));
+  EXPECT_TRUE(may_multiply_once(site, *inner, x.to(torch::kFloat64)));
+  EXPECT_FALSE(may_multiply_once(site, *inner, x.to(torch::kBFloat16)));
+  EXPECT_FALSE(may_multiply_once(site, *outer, x));
+}
+
 TEST(AdapterSettings, ResolvedSettingsReadBackAreTheSame) {
   const ConfigNode::Table by_layer = {{"0", {int64_t{8}}}, {"default", {int64_t{16}}}};
   const std::vector<ConfigNode::Table> tables = {
