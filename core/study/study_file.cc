@@ -71,7 +71,10 @@ class Reader {
     const auto fits = [&](const ConfigNode& one) {
       return std::holds_alternative<int64_t>(one.value) && std::ranges::find(all, whole(one), whole) != all.end();
     };
-    return list(key, *node, fits, fmt::format("a list of some of study.{}", key));
+    std::vector<std::string> numbers;
+    for (const ConfigNode& one : all)
+      numbers.push_back(std::to_string(whole(one)));
+    return list(key, *node, fits, fmt::format("a list of some of study.{} ({})", key, join(numbers)));
   }
   std::vector<ConfigNode> rates(const std::string& key) const {
     const ConfigNode* node = find(key);

@@ -51,7 +51,9 @@ void ConfigView::problem(const std::string& key, const std::string& text) const 
   State* owner = state_.get();
   while (owner->parent)
     owner = owner->parent.get();
-  owner->problems.push_back(located(key, text));
+  std::string line = located(key, text);
+  // A key that is read twice, as by a method and by its selector, is told once.
+  if (std::ranges::find(owner->problems, line) == owner->problems.end()) owner->problems.push_back(std::move(line));
 }
 
 Error ConfigView::error(const std::string& key, const std::string& text) const { return Error(located(key, text)); }

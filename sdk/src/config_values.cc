@@ -65,15 +65,30 @@ std::string show(const ConfigNode& node) {
   return type_name(node);
 }
 
+namespace {
+
+/// What a number, true, false or a list of whole numbers (layers = [0, 1]) is in quotes; "" for anything else.
+std::string as_string(const ConfigNode& node) {
+  const auto* list = std::get_if<ConfigNode::Array>(&node.value);
+  if (list == nullptr) return std::holds_alternative<ConfigNode::Table>(node.value) ? "" : "\"" + show(node) + "\"";
+  std::vector<std::string> numbers;
+  for (const ConfigNode& element : *list) {
+    if (!std::holds_alternative<int64_t>(element.value)) return "";
+    numbers.push_back(show(element));
+  }
+  return numbers.empty() ? "" : "\"" + join(numbers, ",") + "\"";
+}
+
+}  // namespace
+
 std::string ConfigView::string(const std::string& key, const std::string& fallback) const {
   const ConfigNode* node = read(key);
   if (node == nullptr) return keep(key, fallback);
   if (const auto* text = std::get_if<std::string>(&node->value)) return keep(key, *text);
-  const bool is_word = node->value.index() > 2;  // a number, true, false: a string when it is in quotes
-  const std::string quoted = "\"" + show(*node) + "\"";
+  const std::string quoted = as_string(*node);
   const std::string typed =
       node->file == "--set" ? "'" + state_->origin.subject + "." + key + "=" + quoted + "'" : quoted;
-  problem(key, "must be a string, got " + show(*node) + (is_word ? "; with quotes it is one: " + typed : ""));
+  problem(key, "must be a string, got " + show(*node) + (quoted.empty() ? "" : "; with quotes it is one: " + typed));
   return fallback;
 }
 

@@ -47,16 +47,22 @@ TEST(ConfigView, ANumberIsShownAsTheKindThatItIs) {
 }
 
 TEST(ConfigView, AWordWithoutQuotesIsToldHowToQuoteIt) {
-  ConfigNode settings = table({{"text", {int64_t{1}}}, {"name", {true}}, {"list", {ConfigNode::Array{}}}});
+  ConfigNode settings = table({{"text", {int64_t{1}}},
+                               {"name", {true}},
+                               {"list", {ConfigNode::Array{}}},
+                               {"layers", {ConfigNode::Array{{int64_t{0}}, {int64_t{1}}}}}});
   settings.set("text", {int64_t{1}, 0, "--set"});
   const ConfigView view(settings);
   view.string("text", "");
   view.string("name", "");
   view.string("list", "");
+  view.string("layers", "");
+  view.string("layers", "");  // read twice, told once
   EXPECT_EQ(error_of([&] { view.reject_unknown(); }),
             "strategy.text: must be a string, got 1; with quotes it is one: 'strategy.text=\"1\"' (--set)\n"
             "strategy.name: must be a string, got true; with quotes it is one: \"true\"\n"
-            "strategy.list: must be a string, got an array");
+            "strategy.list: must be a string, got an array\n"
+            "strategy.layers: must be a string, got an array; with quotes it is one: \"0,1\"");
 }
 
 }  // namespace

@@ -107,8 +107,8 @@ name = "b"
 strategy = { plugin = "x" }
 seeds = [1]
 )"),
-            "method[0].seeds: must be a list of some of study.seeds, got [2, 3] (study.toml:7)\n"
-            "method[0].sizes: must be a list of some of study.sizes, got [11] (study.toml:8)\n"
+            "method[0].seeds: must be a list of some of study.seeds (1, 2), got [2, 3] (study.toml:7)\n"
+            "method[0].sizes: must be a list of some of study.sizes (10, 0), got [11] (study.toml:8)\n"
             "source[0].seeds: unknown key; keys of [[source]]: name, strategy, from, model, data, task, train, eval, "
             "learning_rates, per (study.toml:12)\n");
   EXPECT_EQ(problems_of(study + R"([[method]]
