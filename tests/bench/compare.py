@@ -5,7 +5,8 @@
 
 DIR holds ratings_train.txt in NSMC's format. Both sides train the same random weights (made by transformers, dropout 0.1) on the
 same batches of token ids with the same optimizer. Every run is a process of its own. `peers --write` keeps every run in
-docs/performance.jsonl and makes the table of docs/performance.md from it. No other work should run on the machine.
+docs/performance.jsonl, in place of those of the same row and machine, and makes the tables of docs/performance.md from it.
+No other work should run on the machine.
 """
 
 import argparse
@@ -139,6 +140,7 @@ def row_of(key, ours, theirs):
 
 HEADER = ("| size | order | strategy | precision | plugtune, us a token | peer, us a token | peer / plugtune | floor / goal | share of peak | "
           "peak memory (times less than the peer's) | rounds |\n| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |")
+KEY = ("size", "order", "strategy", "precision")
 
 
 def machine(run):
@@ -154,44 +156,54 @@ def peaks(works):
     return "; ".join(f"matrix peak of {precision} {min(all_):.0f} to {max(all_):.0f} GFLOP/s" for precision, all_ in found.items())
 
 
-def write_table(versions):
-    """From everything that the log has."""
+def logged():
+    return [json.loads(line) for line in LOG.read_text().splitlines()]
+
+
+def table_of(name, runs):
     works = {}
-    for line in LOG.read_text().splitlines():
-        one = json.loads(line)
-        key = (one["size"], one["order"], one["strategy"], one["precision"])
-        works.setdefault(key, {"plugtune": [], "peer": []})[one["side"]].append(one)
-    newest = list(works.values())[-1]["plugtune"][-1]
+    for one in runs:
+        works.setdefault(tuple(one[part] for part in KEY), {"plugtune": [], "peer": []})[one["side"]].append(one)
     names = [list(SIZES), ["grouped", "uniform"], list(STRATEGIES), ["fp32", "bf16"]]
     in_order = sorted(works, key=lambda key: [known.index(part) for known, part in zip(names, key)])
     rows = [row_of(key, works[key]["plugtune"], works[key]["peer"]) for key in in_order]
-    text = TABLE.read_text()
-    head, rest = text.split(BEGIN)
-    lines = [f"{machine(newest)}; {peaks(works)}; {versions}; medians ± half the spread.", "", HEADER, *rows]
-    TABLE.write_text(head + BEGIN + "\n" + "\n".join(lines) + "\n" + END + rest.split(END)[1])
+    versions = "; ".join(dict.fromkeys(one["versions"] for one in runs if one["side"] == "peer"))
+    return [f"{name}; {peaks(works)}; {versions}; medians ± half the spread.", "", HEADER, *rows]
 
 
-def keep(work, side, runs):
-    with LOG.open("a") as file:
-        for one in runs:
-            kept = {key: value for key, value in one.items() if key not in ("losses", "model")}
-            file.write(json.dumps({"side": side, "size": work.size, "order": work.order, **kept, "precision": work.precision}) + "\n")
+def write_tables():
+    """From everything that the log has, a table for each machine, the one that was measured last first."""
+    machines = {}
+    for one in logged():
+        machines.setdefault(one["machine"], []).append(one)
+    tables = [table_of(name, runs) for name, runs in machines.items()][::-1]
+    head, rest = TABLE.read_text().split(BEGIN)
+    TABLE.write_text(head + BEGIN + "\n" + "\n\n".join("\n".join(lines) for lines in tables) + "\n" + END + rest.split(END)[1])
+
+
+def keep(work, versions, ours, theirs):
+    """These runs in place of the same machine's of the same row."""
+    name = machine(ours[0])
+    row = dict(zip(KEY, work.key))
+    new = [{"machine": name, "side": side, **row, **({"versions": versions} if side == "peer" else {}),
+            **{key: value for key, value in one.items() if key not in ("losses", "model", *KEY)}}
+           for side, runs in (("plugtune", ours), ("peer", theirs)) for one in runs]
+    kept = [one for one in logged() if (one["machine"], *(one[part] for part in KEY)) != (name, *work.key)]
+    kept.sort(key=lambda one: one["machine"] == name)  # stable: this machine last
+    LOG.write_text("".join(json.dumps(one) + "\n" for one in kept + new))
 
 
 def against_peers(options, scratch):
     plugtune = ROOT / options.build / "bin/plugtune"
-    if options.write and not options.add:
-        LOG.write_text("")
+    versions = run([PEERS / "hf/bin/python", "-c", "import torch, transformers, peft; print('torch', torch.__version__, "
+                    "'transformers', transformers.__version__, 'peft', peft.__version__)"])
     print(HEADER, flush=True)
     for work in all_works(options, scratch, plugtune):
         ours, theirs = interleave(options.rounds, lambda: work.ours(plugtune), work.peers)
         print(row_of(work.key, ours, theirs), flush=True)
         if options.write:
-            keep(work, "plugtune", ours)
-            keep(work, "peer", theirs)
-    if options.write:
-        write_table(run([PEERS / "hf/bin/python", "-c", "import torch, transformers, peft; print('torch', torch.__version__, "
-                         "'transformers', transformers.__version__, 'peft', peft.__version__)"]))
+            keep(work, versions, ours, theirs)
+            write_tables()
 
 
 def against_build(options, scratch):
@@ -209,8 +221,7 @@ def main():
     commands = parser.add_subparsers(dest="command", required=True)
     peers = commands.add_parser("peers")
     peers.add_argument("--build", default="build/release")
-    peers.add_argument("--write", action="store_true", help="write docs/performance.md's table and the log that it is made from")
-    peers.add_argument("--add", action="store_true", help="to what the log has, of the same machine")
+    peers.add_argument("--write", action="store_true", help="keep the runs and write docs/performance.md's tables")
     builds = commands.add_parser("builds")
     builds.add_argument("two_builds", nargs=2, metavar="BUILD")
     for command in (peers, builds):
