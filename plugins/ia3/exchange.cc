@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <map>
 #include <set>
+#include <utility>
 
 #include "plugtune/blocks/peft_modules.h"
 #include "settings.h"
@@ -131,13 +132,31 @@ Factors factors_of(const MethodDelta& delta, const ModelInfo& info) {
   return factors;
 }
 
+/// target_modules and feedforward_modules. The library refuses names among the second that do not stand among the first: where the
+/// shortest names are such, each site has its path.
+std::pair<std::vector<std::string>, std::vector<std::string>> peft_lists(const Factors& factors,
+                                                                         const ModelInfo& info) {
+  const std::vector<BertSite> all = sites_of(factors.places, /*inputs_only=*/false),
+                              inputs = sites_of(factors.places, /*inputs_only=*/true);
+  std::vector<std::string> modules = peft_names(all, info), feedforward = peft_names(inputs, info);
+  if (std::ranges::includes(modules, feedforward)) return {modules, feedforward};
+  const auto paths = [](const std::vector<BertSite>& sites) {
+    std::vector<std::string> paths;
+    for (const BertSite& site : sites)
+      paths.push_back(site.info.path);
+    return paths;
+  };
+  return {paths(all), paths(inputs)};
+}
+
 ForeignAdapter write_peft(const Factors& factors, const ModelInfo& info) {
+  const auto [modules, feedforward] = peft_lists(factors, info);
   ForeignAdapter adapter{"peft", "", peft_config("IA3"), {}, {}, {}};
   adapter.config.set("exclude_modules", {std::string()});
   adapter.config.set("fan_in_fan_out", {false});
-  adapter.config.set("feedforward_modules", array_of(peft_names(sites_of(factors.places, /*inputs_only=*/true), info)));
+  adapter.config.set("feedforward_modules", array_of(feedforward));
   adapter.config.set("init_ia3_weights", {true});
-  adapter.config.set("target_modules", array_of(peft_names(sites_of(factors.places, /*inputs_only=*/false), info)));
+  adapter.config.set("target_modules", array_of(modules));
   for (size_t i = 0; i < factors.places.size(); ++i) {
     const Place& place = factors.places[i];
     adapter.tensors.emplace_back(place.site.info.path + ".ia3_l", factors.l[i].unsqueeze(place.is_input ? 0 : 1));

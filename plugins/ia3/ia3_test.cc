@@ -47,6 +47,33 @@ INSTANTIATE_TEST_SUITE_P(Peers, Ia3Written,
                          ::testing::Values("ia3_peft", "ia3_paper", "ia3_all", "ia3_adapters", "ia3_adapters_options"),
                          [](const auto& info) { return std::string(info.param); });
 
+/// peft's configuration of a delta with these settings.
+nlohmann::json written_config(const nlohmann::json& settings) {
+  const auto model = tiny_model();
+  return testing::json_of(
+      testing::make_exchange()
+          ->write({testing::config_node(settings), fresh_delta(settings), {}}, "peft", "", testing::base_of(*model))
+          .config);
+}
+
+/// peft refuses feedforward_modules that are not among target_modules, letter for letter.
+TEST(Ia3, WritesInputsAmongTheModulesByTheSameNames) {
+  const std::vector<nlohmann::json> cases = {
+      {{"targets", {"key", "value", "attention_output", "ffn_down"}}},
+      {{"targets", {"key", "attention_output", "ffn_down"}}, {"feedforward", {"attention_output"}}},
+      {{"targets", {"ffn_up"}}, {"feedforward", {"encoder.layer.0.intermediate.dense"}}},
+      {{"targets", {"key", "value", "ffn_down"}}},
+  };
+  for (const nlohmann::json& settings : cases) {
+    SCOPED_TRACE(settings.dump());
+    const nlohmann::json config = written_config(settings);
+    const std::set<std::string> modules = config["target_modules"];
+    for (const std::string name : config["feedforward_modules"])
+      EXPECT_TRUE(modules.contains(name)) << name;
+    EXPECT_FALSE(config["feedforward_modules"].empty());
+  }
+}
+
 TEST(Ia3, FilesBecomeRolesWhereTheyCan) {
   EXPECT_EQ(settings_read("ia3_peft"), (nlohmann::json{{"convention", "paper"},
                                                        {"targets", {"key", "value", "attention_output", "ffn_down"}},

@@ -142,6 +142,22 @@ TEST(LoraExchange, WhateverIsSetGoesToPeftAndComesBack) {
   }
 }
 
+/// peft matches the whole of "bert.encoder.layer.0...", so each part of an expression must begin there.
+TEST(LoraExchange, ExpressionsAreWrittenForNamesThatBeginWithBert) {
+  const auto written = [](const Json& settings) {
+    return json_of(lora::LoraExchange().write(random_delta(settings), "peft", "", tiny_base()).config);
+  };
+  EXPECT_EQ(written({{"targets", {"/encoder.*query|encoder.*value/"}}})["target_modules"],
+            R"(bert\.(?:encoder.*query|encoder.*value))");
+  EXPECT_EQ(written({{"targets", {"/.*query|encoder.*(key|value)/"}}})["target_modules"],
+            R"(bert\.(?:.*query|encoder.*(key|value)))");
+  EXPECT_EQ(written({{"targets", {R"(/encoder[.|]layer.*query/)"}}})["target_modules"],
+            R"(bert\.encoder[.|]layer.*query)");
+  EXPECT_EQ(written({{"targets", {"/^encoder.*query/"}}})["target_modules"], Json({"query"}));
+  EXPECT_EQ(written({{"targets", {"query"}}, {"alphas", {{R"(/^encoder\.layer\.0.*/)", 32}}}})["alpha_pattern"],
+            Json({{"encoder.layer.0.attention.self.query", 32}}));
+}
+
 TEST(LoraExchange, GoesFromOneLibraryToTheOther) {
   Foreign peft("lora_rslora", "peft");
   const MethodDelta from_peft = peft.read();  // alpha / sqrt(r) there, alpha' / r at adapters

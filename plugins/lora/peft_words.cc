@@ -41,6 +41,30 @@ std::string without_root(const std::string& text) {
 
 std::string between_slashes(const std::string& target) { return target.substr(1, target.size() - 2); }
 
+/// A '|' outside of brackets, which divides the whole expression.
+bool has_alternatives(const std::string& regex) {
+  int depth = 0;
+  bool in_set = false;
+  for (size_t i = 0; i < regex.size(); ++i) {
+    const char c = regex[i];
+    if (c == '\\') ++i;
+    if (in_set || c == '[') {
+      in_set = c != ']';
+      continue;
+    }
+    depth += c == '(' ? 1 : c == ')' ? -1 : 0;
+    if (c == '|' && depth == 0) return true;
+  }
+  return false;
+}
+
+/// A '^' that is no set's: there the name begins with "bert.", here it does not.
+bool has_start(const std::string& regex) {
+  for (size_t i = 0; i < regex.size(); ++i)
+    if (regex[i] == '^' && (i == 0 || (regex[i - 1] != '[' && regex[i - 1] != '\\'))) return true;
+  return false;
+}
+
 /// The role, or the path, that `name` is all of; "" when it is neither.
 std::string role_or_path(const std::string& name, const std::vector<BertSite>& sites) {
   for (const Role role : kRoles)
@@ -76,6 +100,8 @@ std::string name_of_target(const std::string& target) {
 std::string regex_of_target(const std::string& target) {
   if (is_regex_target(target)) {
     const std::string inner = between_slashes(target);
+    if (has_start(inner)) return "";
+    if (has_alternatives(inner)) return "bert\\.(?:" + inner + ")";
     return inner.starts_with(".*") || inner.starts_with(kAnyRoot) ? inner : "bert\\." + inner;
   }
   if (!is_path_target(target)) return "";
@@ -96,6 +122,7 @@ std::string pattern_of_target(const std::string& target) {
   if (target == role_name(Role::kFfnDown)) return kFfnDownPattern;
   if (is_regex_target(target)) {
     const std::string inner = between_slashes(target), open = std::string(kAnyRoot) + "(";
+    if (has_start(inner)) return "";
     const bool is_pattern = inner.starts_with(open) && inner.ends_with(")");
     return is_pattern ? inner.substr(open.size(), inner.size() - open.size() - 1) : inner;
   }
