@@ -3,6 +3,8 @@
 // Hu et al. 2021, arXiv:2106.09685.
 // rsLoRA: s = alpha / sqrt(r), Kalajdzievski 2023, arXiv:2312.03732. DoRA: Liu et al. 2024, arXiv:2402.09353.
 // LoRA+: a rate of its own for B, Hayou et al. 2024, arXiv:2402.12354. Gated: UniPELT, Mao et al. 2022, arXiv:2110.07577.
+#include <set>
+
 #include "gates.h"
 #include "patches.h"
 #include "settings.h"
@@ -48,7 +50,7 @@ class Lora final : public plugtune::Strategy, public plugtune::ParamGrouping {
 
   plugtune::ParamRule rule(const std::string& name) const override {
     plugtune::ParamRule rule;
-    if (name.ends_with("." + settings_.name + ".update.b")) rule.learning_rate_scale = settings_.rate_ratio;
+    if (own_b_.contains(name)) rule.learning_rate_scale = settings_.rate_ratio;
     return rule;
   }
 
@@ -66,23 +68,28 @@ class Lora final : public plugtune::Strategy, public plugtune::ParamGrouping {
     return targets;
   }
 
-  void attach_to(LinearSite& site) const {
+  /// Another LoRA's patch at a site of its own may be called as ours is at this one.
+  template <class AnySite, class Patch>
+  void attach(AnySite& site, std::shared_ptr<Patch> patch) {
+    site.attach(settings_.name, std::move(patch));
+    own_b_.insert(site.info().path + "." + site.patches().back().first + ".update.b");
+  }
+
+  void attach_to(LinearSite& site) {
     const plugtune::LowRankOptions options = settings_.options(site.info());
     if (settings_.dora) {
-      site.attach(settings_.name, std::make_shared<plugtune::lora::DoraPatch>(site, options));
+      attach(site, std::make_shared<plugtune::lora::DoraPatch>(site, options));
     } else {
-      site.attach(settings_.name, std::make_shared<plugtune::lora::LoraPatch>(site, options));
+      attach(site, std::make_shared<plugtune::lora::LoraPatch>(site, options));
     }
   }
 
-  void attach_gated(LinearSite& site, plugtune::Model& model,
-                    std::map<int64_t, std::shared_ptr<LayerView>>& views) const {
+  void attach_gated(LinearSite& site, plugtune::Model& model, std::map<int64_t, std::shared_ptr<LayerView>>& views) {
     const int64_t layer = site.info().layer;
     if (layer < 0) refuse_gate(site.info());
     std::shared_ptr<LayerView>& view = views[layer];
     if (view == nullptr) model.layer(layer).attach(settings_.name, view = std::make_shared<LayerView>());
-    site.attach(settings_.name,
-                std::make_shared<plugtune::lora::GatedLoraPatch>(site, settings_.options(site.info()), view));
+    attach(site, std::make_shared<plugtune::lora::GatedLoraPatch>(site, settings_.options(site.info()), view));
   }
 
   [[noreturn]] void refuse_gate(const SiteInfo& site) const {
@@ -91,12 +98,12 @@ class Lora final : public plugtune::Strategy, public plugtune::ParamGrouping {
                             "' is in no layer, where a gate has no sequences to look at; take it out of targets");
   }
 
-  void attach_to(EmbeddingSite& words) const {
+  void attach_to(EmbeddingSite& words) {
     const plugtune::LowRankOptions options = settings_.options(words.info());
     if (settings_.dora) {
-      words.attach(settings_.name, std::make_shared<plugtune::lora::DoraEmbeddingPatch>(words, options));
+      attach(words, std::make_shared<plugtune::lora::DoraEmbeddingPatch>(words, options));
     } else {
-      words.attach(settings_.name, std::make_shared<plugtune::lora::LoraEmbeddingPatch>(words, options));
+      attach(words, std::make_shared<plugtune::lora::LoraEmbeddingPatch>(words, options));
     }
   }
 
@@ -109,6 +116,7 @@ class Lora final : public plugtune::Strategy, public plugtune::ParamGrouping {
 
   ConfigView config_;
   LoraSettings settings_;
+  std::set<std::string> own_b_;
 };
 
 }  // namespace

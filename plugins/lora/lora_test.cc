@@ -69,17 +69,29 @@ TEST(Lora, DropoutIsOfTheUpdateAndOnlyInTraining) {
 }
 
 TEST(Lora, ARateOfItsOwnIsForBAlone) {
-  const auto strategy = make_strategy(nlohmann::json{{"rate_ratio", 16}});
-  const auto* grouping = dynamic_cast<ParamGrouping*>(strategy.get());
-  ASSERT_NE(grouping, nullptr);
-  const std::vector<std::pair<std::string, double>> scales = {
-      {"encoder.layer.0.attention.self.query.lora.update.b", 16},
-      {"encoder.layer.0.attention.self.query.lora.update.a", 1},
-      {"encoder.layer.0.attention.self.query.other.update.b", 1},  // another strategy's patch
-      {"classifier.weight", 1},
+  const auto model = tiny_model();
+  const auto below = make_strategy(nlohmann::json{{"targets", {"query", "key"}}, {"rate_ratio", 4}}),
+             strategy =
+                 make_strategy(nlohmann::json{{"targets", {"query", "value", "word_embeddings"}}, {"rate_ratio", 16}});
+  below->apply(*model);
+  strategy->apply(*model);
+  const std::string self = "encoder.layer.0.attention.self.";
+  const std::vector<std::tuple<std::string, double, double>> scales = {
+      {self + "query.lora.update.b", 4, 1},
+      {self + "query.lora_2.update.b", 1, 16},
+      {self + "query.lora_2.update.a", 1, 1},
+      {self + "key.lora.update.b", 4, 1},
+      {self + "value.lora.update.b", 1, 16},
+      {"embeddings.word_embeddings.lora.update.b", 1, 16},
+      {"classifier.weight", 1, 1},
   };
-  for (const auto& [name, scale] : scales)
-    EXPECT_EQ(grouping->rule(name).learning_rate_scale, scale) << name;
+  const auto scale_of = [](const std::unique_ptr<Strategy>& of, const std::string& name) {
+    return dynamic_cast<const ParamGrouping&>(*of).rule(name).learning_rate_scale;
+  };
+  for (const auto& [name, lower, upper] : scales) {
+    EXPECT_EQ(scale_of(below, name), lower) << name;
+    EXPECT_EQ(scale_of(strategy, name), upper) << name;
+  }
 }
 
 TEST(Lora, GaussianInitHasDeviationOneOverRank) {
