@@ -84,6 +84,7 @@ std::vector<ForeignAdapter> read_single(const fs::path& directory, ForeignFiles&
     adapter.config.set("version", {described.version});
     adapters.push_back(std::move(adapter));
   }
+  order_union(adapters);
   return adapters;
 }
 
@@ -298,6 +299,7 @@ ForeignFiles read_adapterhub(const fs::path& directory) {
     files.adapters.push_back(read_fusion(directory, files));
   } else if (has(directory, kAdapterConfig)) {
     files.adapters = read_single(directory, files);
+    check_stack(files.adapters, (directory / kAdapterConfig).string());
   } else if (has_head(directory)) {
     files.adapters.push_back({"hf", "", ConfigNode{ConfigNode::Table{}}, {}, {}, {}});  // nothing but a head
     const Json json = read_object(directory / "head_config.json");

@@ -7,6 +7,7 @@
 #include <array>
 #include <map>
 #include <set>
+#include <span>
 
 #include "plugtune/error.h"
 
@@ -34,9 +35,31 @@ bool may_be_one(const ForeignAdapter& one, const ForeignAdapter& other) {
          is_true_at(one.config, "output_adapter") != is_true_at(other.config, "output_adapter");
 }
 
+bool is_of_invertible(const std::pair<std::string, Tensor>& entry) { return entry.first.starts_with(kInvertible); }
+
+/// Itself, or a member of the fusion that it is.
 bool has_invertible(const ForeignAdapter& adapter) {
-  return std::ranges::any_of(adapter.tensors, [](const auto& entry) { return entry.first.starts_with(kInvertible); });
+  return std::ranges::any_of(adapter.tensors, is_of_invertible) || std::ranges::any_of(adapter.members, has_invertible);
 }
+
+/// The kind that a configuration names: "nice", "" for none.
+std::string invertible_kind(const ConfigNode& config) {
+  for (const char* key : kInvertibleFields) {
+    const ConfigNode* field = config.find(key);
+    if (field == nullptr) continue;
+    const bool is_table = std::holds_alternative<ConfigNode::Table>(field->value);
+    const std::string kind = is_table ? text_at(*field, "block_type") : text_at(config, key);
+    if (!kind.empty()) return kind;
+  }
+  return "";
+}
+
+/// Of the methods of one adapter, which have all its tensors when they are read.
+bool is_invertible(const ForeignAdapter& method) {
+  return has_invertible(method) && !invertible_kind(method.config).empty();
+}
+
+bool is_prompt(const ForeignAdapter& adapter) { return architecture(adapter) == "prompt_tuning"; }
 
 bool has_interventions(const ForeignAdapter& adapter) {
   return std::ranges::any_of(adapter.tensors,
@@ -45,9 +68,45 @@ bool has_interventions(const ForeignAdapter& adapter) {
 
 /// What the library uses of the first adapter of a stack alone; "" for adapters that are free of such.
 std::string of_first_alone(const ForeignAdapter& adapter) {
-  if (architecture(adapter) == "prompt_tuning") return "the prompt";
+  if (is_prompt(adapter)) return "the prompt";
   if (has_invertible(adapter)) return "the invertible adapter";
   return has_interventions(adapter) ? "the interventions" : "";
+}
+
+bool counts_from_the_end(const ForeignAdapter& adapter) {
+  const ConfigNode* positions = adapter.config.find("suffix_positions");
+  const auto* number = positions == nullptr ? nullptr : std::get_if<int64_t>(&positions->value);
+  return has_interventions(adapter) && number != nullptr && *number > 0;
+}
+
+/// What is computed otherwise there, where one adapter is of several methods.
+void check_union(std::span<const ForeignAdapter> methods, const std::string& subject) {
+  for (size_t i = 0; i < methods.size(); ++i) {
+    if (!is_invertible(methods[i])) continue;
+    if (std::any_of(methods.begin(), methods.begin() + static_cast<std::ptrdiff_t>(i), is_bottleneck)) {
+      throw Error(fmt::format(
+          "{}: the invertible adapter of the second of two bottleneck adapters is not used; in '{}', one adapter of "
+          "AdapterHub's library, it would be",
+          subject, methods[i].name));
+    }
+    if (std::any_of(methods.begin() + static_cast<std::ptrdiff_t>(i), methods.end(), is_prompt)) {
+      throw Error(fmt::format(
+          "{}: the prompt stands behind the invertible adapter, whose input its rows are; in '{}', one adapter of "
+          "AdapterHub's library, they would not be",
+          subject, methods[i].name));
+    }
+  }
+}
+
+/// The library counts positions in the sequence without the prompt.
+void check_positions(const std::vector<ForeignAdapter>& adapters, const std::string& subject) {
+  if (std::ranges::none_of(adapters, is_prompt)) return;
+  const auto at = std::ranges::find_if(adapters, counts_from_the_end);
+  if (at == adapters.end()) return;
+  throw Error(fmt::format(
+      "{}: beside a prompt AdapterHub's library takes the last positions of '{}' for rows before the last, which is "
+      "computed nowhere else",
+      subject, at->name));
 }
 
 /// The modules of the model that an adapter of linear layers is in.
@@ -70,6 +129,19 @@ void check_linear(const ForeignAdapter& below, const ForeignAdapter& above, cons
         "made and not the layer's input, which is computed nowhere else",
         subject, below.name, above.name, module));
   }
+}
+
+void drop_invertible(ForeignAdapter& adapter, std::vector<std::string>& notes) {
+  for (ForeignAdapter& member : adapter.members)
+    drop_invertible(member, notes);
+  if (std::erase_if(adapter.tensors, is_of_invertible) == 0) return;
+  std::erase_if(std::get<ConfigNode::Table>(adapter.config.value), [](const auto& entry) {
+    return entry.first == "inv_adapter_reduction_factor" || std::ranges::count(kInvertibleFields, entry.first) > 0;
+  });
+  notes.push_back(
+      fmt::format("the invertible adapter of '{}' is left out: AdapterHub's library uses that of the first adapter of "
+                  "a stack alone",
+                  adapter.name));
 }
 
 }  // namespace
@@ -105,6 +177,9 @@ std::vector<size_t> choose_layers(const std::vector<ForeignAdapter>& adapters) {
 
 void check_stack(const std::vector<ForeignAdapter>& adapters, const std::string& subject) {
   const std::vector<Layer> layers = layers_of(adapters);
+  for (const Layer& layer : layers)
+    check_union(std::span(adapters).subspan(layer.first, layer.count), subject);
+  check_positions(adapters, subject);
   for (size_t above = 1; above < layers.size(); ++above) {
     for (size_t i = layers[above].first; i < layers[above].first + layers[above].count; ++i) {
       const ForeignAdapter& adapter = adapters[i];
@@ -134,34 +209,25 @@ void check_names(const std::vector<ForeignAdapter>& adapters, const std::string&
 }
 
 void check_language_adapter(const ForeignAdapter& adapter, const std::string& subject) {
-  if (has_invertible(adapter)) return;
-  for (const char* key : kInvertibleFields) {
-    const ConfigNode* field = adapter.config.find(key);
-    if (field == nullptr) continue;
-    const bool is_table = std::holds_alternative<ConfigNode::Table>(field->value);
-    const std::string kind = is_table ? text_at(*field, "block_type") : text_at(adapter.config, key);
-    if (kind.empty()) continue;
-    throw Error(fmt::format(
-        "{}: '{}' is a language adapter with an invertible adapter ('{}'), and none of its tensors is of that "
-        "(invertible_lang_adapters...); without it the adapter computes something else",
-        subject, adapter.name, kind));
-  }
+  const std::string kind = invertible_kind(adapter.config);
+  if (kind.empty() || has_invertible(adapter)) return;
+  throw Error(fmt::format(
+      "{}: '{}' is a language adapter with an invertible adapter ('{}'), and none of its tensors is of that "
+      "(invertible_lang_adapters...); without it the adapter computes something else",
+      subject, adapter.name, kind));
 }
 
 void drop_unused_invertible(std::vector<ForeignAdapter>& adapters) {
   const std::vector<Layer> layers = layers_of(adapters);
-  for (size_t i = layers.empty() ? 0 : layers.front().count; i < adapters.size(); ++i) {
-    ForeignAdapter& adapter = adapters[i];
-    if (!has_invertible(adapter)) continue;
-    std::erase_if(adapter.tensors, [](const auto& entry) { return entry.first.starts_with(kInvertible); });
-    std::erase_if(std::get<ConfigNode::Table>(adapter.config.value), [](const auto& entry) {
-      return entry.first == "inv_adapter_reduction_factor" || std::ranges::count(kInvertibleFields, entry.first) > 0;
-    });
-    adapter.notes.push_back(fmt::format(
-        "the invertible adapter of '{}' is left out: AdapterHub's library uses that of the first adapter of a "
-        "stack alone",
-        adapter.name));
-  }
+  for (size_t i = layers.empty() ? 0 : layers.front().count; i < adapters.size(); ++i)
+    drop_invertible(adapters[i], adapters[i].notes);
+}
+
+void order_union(std::vector<ForeignAdapter>& methods) {
+  if (std::ranges::none_of(methods, is_invertible)) return;
+  std::ranges::stable_sort(methods, {}, [](const ForeignAdapter& method) {
+    return is_prompt(method) ? 0 : is_invertible(method) ? 1 : 2;
+  });
 }
 
 }  // namespace plugtune::exchange

@@ -25,6 +25,10 @@ std::vector<Layer> layers_of(const std::vector<ForeignAdapter>& adapters);
 /// For each adapter the number of the layer that it can be part of: each joins the one before it where a union may have both.
 std::vector<size_t> choose_layers(const std::vector<ForeignAdapter>& adapters);
 
+/// The methods of one adapter in the order in which one after another computes what the library does: it embeds, turns the invertible
+/// adapter, whichever method has it, and puts the prompt in front.
+void order_union(std::vector<ForeignAdapter>& methods);
+
 /// Throws Error when the library computes something else with a stack of these layers than one after another. @param subject  the files
 /// or the run
 void check_stack(const std::vector<ForeignAdapter>& adapters, const std::string& subject);

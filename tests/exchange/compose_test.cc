@@ -88,6 +88,46 @@ TEST(Compose, WhatTheLibraryComputesOtherwiseInAStackIsRefused) {
             "the first");
 }
 
+/// A method of an adapter with an invertible part, which has all of the file's tensors.
+ForeignAdapter invertible(ForeignAdapter method) {
+  method.tensors.emplace_back("invertible_adapters." + method.name + ".F.0.weight", torch::zeros({1}));
+  method.config.set("inv_adapter", {std::string("nice")});
+  return method;
+}
+
+TEST(Compose, MethodsOfOneAdapterStandInTheOrderInWhichTheLibraryComputes) {
+  const ForeignAdapter prompt = adapter("x", "prompt_tuning"), first = bottleneck("x", true, false),
+                       second = invertible(bottleneck("x", false, true));
+  EXPECT_EQ(
+      told({first, second}),
+      "runs/x: the invertible adapter of the second of two bottleneck adapters is not used; in 'x', one adapter of "
+      "AdapterHub's library, it would be");
+  EXPECT_EQ(told({second, prompt}),
+            "runs/x: the prompt stands behind the invertible adapter, whose input its rows are; in 'x', one adapter of "
+            "AdapterHub's library, they would not be");
+  std::vector<ForeignAdapter> methods = {first, second, prompt};
+  exchange::order_union(methods);
+  EXPECT_EQ(told(methods), "");
+  EXPECT_EQ(text_at(methods[0].config, "architecture"), "prompt_tuning");
+  EXPECT_FALSE(is_true_at(methods[1].config, "mh_adapter"));
+  std::vector<ForeignAdapter> plain = {first, prompt};
+  exchange::order_union(plain);
+  EXPECT_TRUE(is_true_at(plain[0].config, "mh_adapter"));
+}
+
+TEST(Compose, PositionsFromTheEndBesideAPromptAreRefused) {
+  ForeignAdapter reft = adapter("b", "reft", {"encoder.layer.0.reft_layer.refts.b.units.0.x"});
+  reft.name = "x";
+  reft.config.set("suffix_positions", {int64_t{0}});
+  EXPECT_EQ(told({adapter("x", "prompt_tuning"), reft}), "");
+  reft.config.set("suffix_positions", {int64_t{1}});
+  EXPECT_EQ(
+      told({adapter("x", "prompt_tuning"), reft}),
+      "runs/x: beside a prompt AdapterHub's library takes the last positions of 'x' for rows before the last, which "
+      "is computed nowhere else");
+  EXPECT_EQ(told({reft}), "");
+}
+
 TEST(Compose, InvertibleAdaptersThatTheLibraryDoesNotUseAreLeftOutWithANote) {
   std::vector<ForeignAdapter> adapters = {adapter("a", "", {"invertible_adapters.a.F.0.weight"}),
                                           adapter("b", "", {"invertible_adapters.b.F.0.weight", "x"})};
@@ -100,6 +140,23 @@ TEST(Compose, InvertibleAdaptersThatTheLibraryDoesNotUseAreLeftOutWithANote) {
   EXPECT_THAT(adapters[1].notes,
               ElementsAre("the invertible adapter of 'b' is left out: AdapterHub's library uses that of "
                           "the first adapter of a stack alone"));
+}
+
+TEST(Compose, NorIsThatOfAFusionAboveAnotherAdapterUsed) {
+  ForeignAdapter fused = fusion("a,b");
+  fused.members[0] = invertible(fused.members[0]);
+  EXPECT_EQ(told({fused, adapter("c", "")}), "");
+  EXPECT_EQ(
+      told({adapter("c", "lora"), fused}),
+      "runs/x: of a stack AdapterHub's library uses the invertible adapter of the first adapter alone, and 'a,b' is "
+      "not the first");
+  std::vector<ForeignAdapter> adapters = {adapter("c", "lora"), fused};
+  exchange::drop_unused_invertible(adapters);
+  EXPECT_TRUE(adapters[1].members[0].tensors.empty());
+  EXPECT_THAT(adapters[1].notes,
+              ElementsAre("the invertible adapter of 'a' is left out: AdapterHub's library uses that "
+                          "of the first adapter of a stack alone"));
+  EXPECT_EQ(told(adapters), "");
 }
 
 TEST(Compose, DirectoriesOfOneNameAreRefused) {
