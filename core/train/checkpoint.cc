@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <fstream>
 #include <nlohmann/json.hpp>
+#include <set>
 #include <sstream>
 
 #include "formats/atomic_file.h"
@@ -22,6 +23,8 @@ using nlohmann::ordered_json;
 constexpr const char* kDelta = "delta.safetensors";
 constexpr const char* kOptimizer = "optimizer.safetensors";
 constexpr const char* kState = "state.json";
+constexpr const char* kStep = "step-";
+constexpr const char* kBest = "best-";
 constexpr const char* kKept = "nothing was lost, the checkpoints before it are kept";
 constexpr int kSchema = 1;
 
@@ -78,15 +81,30 @@ Progress progress_from(const ordered_json& json) {
   return progress;
 }
 
+/// Throws Error when it is damaged.
+Progress read_progress(const fs::path& checkpoint) {
+  std::ifstream file(checkpoint / kState);
+  std::ostringstream text;
+  text << file.rdbuf();
+  try {
+    return progress_from(ordered_json::parse(text.str()));
+  } catch (const nlohmann::json::exception& error) {
+    throw Error((checkpoint / kState).string() + ": is damaged (" + error.what() + "); remove " + checkpoint.string() +
+                " to go on from the checkpoint before it");
+  }
+}
+
+std::string directory_name(const char* prefix, int64_t step) { return fmt::format("{}{:06}", prefix, step); }
+
 }  // namespace
 
 CheckpointStore::CheckpointStore(fs::path directory, int64_t keep) : directory_(std::move(directory)), keep_(keep) {}
 
-std::vector<fs::path> CheckpointStore::steps() const {
+std::vector<fs::path> CheckpointStore::all(const std::string& prefix) const {
   std::vector<fs::path> found;
   std::error_code none;
   for (const auto& entry : fs::directory_iterator(directory_, none)) {
-    if (entry.is_directory() && entry.path().filename().string().starts_with("step-")) found.push_back(entry.path());
+    if (entry.is_directory() && entry.path().filename().string().starts_with(prefix)) found.push_back(entry.path());
   }
   // Zero-padded to six digits, longer beyond: by length first.
   std::sort(found.begin(), found.end(), [](const fs::path& a, const fs::path& b) {
@@ -97,7 +115,7 @@ std::vector<fs::path> CheckpointStore::steps() const {
 }
 
 void CheckpointStore::save(const Checkpoint& checkpoint) const {
-  formats::AtomicDirectory building(directory_ / fmt::format("step-{:06}", checkpoint.progress.step), kKept);
+  formats::AtomicDirectory building(directory_ / directory_name(kStep, checkpoint.progress.step), kKept);
   const auto write_tensors = [&](const char* name, const NamedTensors& tensors) {
     formats::OutputFile file = building.create(name);
     formats::write_safetensors(file, tensors);
@@ -109,52 +127,54 @@ void CheckpointStore::save(const Checkpoint& checkpoint) const {
   write_tensors(kOptimizer, optimizer);
   building.write(kState, progress_json(checkpoint.progress).dump(1) + "\n");
   building.commit();
+  remove_old();  // only now that the new one is whole
+}
 
-  // Only now that the new one is whole do older ones go.
-  const std::vector<fs::path> all = steps();
-  for (size_t i = 0; i + static_cast<size_t>(keep_) < all.size(); ++i) {
-    std::error_code ignored;
-    fs::remove_all(all[i], ignored);
+void CheckpointStore::remove_old() const {
+  std::error_code ignored;
+  const std::vector<fs::path> steps = all(kStep);
+  for (size_t i = 0; i + static_cast<size_t>(keep_) < steps.size(); ++i)
+    fs::remove_all(steps[i], ignored);
+  std::set<std::string> needed;
+  try {
+    for (const fs::path& step : all(kStep))
+      needed.insert(directory_name(kBest, read_progress(step).best_step()));
+  } catch (const Error&) {
+    return;  // an older one is damaged, and nobody has asked for it
   }
+  for (const fs::path& best : all(kBest))
+    if (!needed.contains(best.filename())) fs::remove_all(best, ignored);
 }
 
 std::optional<Checkpoint> CheckpointStore::newest() const {
-  const std::vector<fs::path> all = steps();
-  if (all.empty()) return std::nullopt;
-  const fs::path& at = all.back();
+  const std::vector<fs::path> steps = all(kStep);
+  if (steps.empty()) return std::nullopt;
+  const fs::path& at = steps.back();
   Checkpoint checkpoint;
   checkpoint.delta = formats::SafetensorsFile::open(at / kDelta).tensors();
   checkpoint.optimizer = formats::SafetensorsFile::open(at / kOptimizer).tensors();
   const auto random_state = checkpoint.optimizer.extract("random_state");
   if (random_state.empty()) throw Error((at / kOptimizer).string() + ": tensor 'random_state' is missing");
   checkpoint.random_state = random_state.mapped();
-  std::ifstream file(at / kState);
-  std::ostringstream text;
-  text << file.rdbuf();
-  try {
-    checkpoint.progress = progress_from(ordered_json::parse(text.str()));
-  } catch (const nlohmann::json::exception& error) {
-    throw Error((at / kState).string() + ": is damaged (" + error.what() + "); remove " + at.string() +
-                " to go on from the checkpoint before it");
-  }
+  checkpoint.progress = read_progress(at);
   return checkpoint;
 }
 
 int64_t CheckpointStore::newest_step() const {
-  const std::vector<fs::path> all = steps();
-  return all.empty() ? 0 : std::stoll(all.back().filename().string().substr(5));
+  const std::vector<fs::path> steps = all(kStep);
+  return steps.empty() ? 0 : std::stoll(steps.back().filename().string().substr(std::string(kStep).size()));
 }
 
-void CheckpointStore::save_best(const NamedTensors& delta) const {
-  formats::AtomicDirectory building(directory_ / "best", kKept);
+void CheckpointStore::save_best(const NamedTensors& delta, int64_t step) const {
+  formats::AtomicDirectory building(directory_ / directory_name(kBest, step), kKept);
   formats::OutputFile file = building.create(kDelta);
   formats::write_safetensors(file, delta);
   file.close();
   building.commit();
 }
 
-NamedTensors CheckpointStore::best() const {
-  return formats::SafetensorsFile::open(directory_ / "best" / kDelta).tensors();
+NamedTensors CheckpointStore::best(int64_t step) const {
+  return formats::SafetensorsFile::open(directory_ / directory_name(kBest, step) / kDelta).tensors();
 }
 
 }  // namespace plugtune::train

@@ -29,6 +29,9 @@ struct Progress {
   Sums since_evaluation, since_log;
   std::vector<EvalReport> evaluations;
   std::map<std::string, std::string> custom;  ///< CustomState of each strategy, by "<position>.<name>"
+
+  /// The step of the best evaluation, -1 when there is none.
+  int64_t best_step() const { return best_index < 0 ? -1 : evaluations[static_cast<size_t>(best_index)].step; }
 };
 
 struct Checkpoint {
@@ -37,7 +40,8 @@ struct Checkpoint {
   Progress progress;
 };
 
-/// `checkpoints/step-000400/{delta,optimizer}.safetensors, state.json` and `checkpoints/best/delta.safetensors`.
+/// `checkpoints/step-000400/{delta,optimizer}.safetensors, state.json` and, of the evaluation that was the best at one of them,
+/// `checkpoints/best-000300/delta.safetensors`: a run that was killed after a better one goes on from the older.
 class CheckpointStore {
  public:
   /// @param keep  newest ones that stay.
@@ -50,11 +54,13 @@ class CheckpointStore {
   /// Its step, or 0 when there is none.
   int64_t newest_step() const;
 
-  void save_best(const NamedTensors& delta) const;
-  NamedTensors best() const;
+  /// @param step  of the evaluation
+  void save_best(const NamedTensors& delta, int64_t step) const;
+  NamedTensors best(int64_t step) const;
 
  private:
-  std::vector<std::filesystem::path> steps() const;  // ascending
+  std::vector<std::filesystem::path> all(const std::string& prefix) const;  // by their step, ascending
+  void remove_old() const;
   std::filesystem::path directory_;
   int64_t keep_;
 };

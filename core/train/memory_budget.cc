@@ -101,7 +101,7 @@ std::string gigabytes(int64_t bytes) { return fmt::format("{:.2f} GB", static_ca
 
 }  // namespace
 
-int64_t tokens_within(int64_t budget, const model::Bert& model, const data::EncodedSplit& split,
+int64_t tokens_within(int64_t budget, const Beside& beside, const model::Bert& model, const data::EncodedSplit& split,
                       FlatOptimizer& optimizer, const Pass& pass) {
   const std::vector<int64_t> longest = longest_first(split);
   const data::Batch few = batch_of(split, longest, kFewTokens), more = batch_of(split, longest, kMoreTokens);
@@ -110,15 +110,17 @@ int64_t tokens_within(int64_t budget, const model::Bert& model, const data::Enco
 
   const int64_t few_tokens = few.input.layout.rows(), added = more.input.layout.rows() - few_tokens;
   const int64_t per_token = std::max<int64_t>(1, added > 0 ? (more_bytes - few_bytes) / added : few_bytes / few_tokens);
-  const int64_t standing =
-      standing_bytes(model, split, optimizer) + std::max<int64_t>(0, few_bytes - per_token * few_tokens);
+  const int64_t standing = standing_bytes(model, split, optimizer) + beside.always +
+                           std::max<int64_t>(0, few_bytes - per_token * few_tokens);
   const int64_t longest_text = split.length(static_cast<size_t>(longest.front())),
-                least = standing + per_token * longest_text;
-  if (budget < least) {
+                of_longest = per_token * longest_text;
+  if (budget < standing + std::max(of_longest, beside.at_saves)) {
+    const std::string more = beside.at_saves > of_longest
+                                 ? "a checkpoint " + gigabytes(beside.at_saves)
+                                 : fmt::format("the longest text ({} tokens) {}", longest_text, gigabytes(of_longest));
     throw Error(fmt::format(
-        "train.memory: {} is too little: what is there all the time takes {}, the longest text ({} tokens) {} more; at "
-        "least {} is needed",
-        gigabytes(budget), gigabytes(standing), longest_text, gigabytes(per_token * longest_text), gigabytes(least)));
+        "train.memory: {} is too little: what is there all the time takes {}, {} more; at least {} is needed",
+        gigabytes(budget), gigabytes(standing), more, gigabytes(standing + std::max(of_longest, beside.at_saves))));
   }
   return (budget - standing) / per_token;
 }

@@ -6,6 +6,7 @@
 #include <torch/csrc/autograd/function.h>
 
 #include <algorithm>
+#include <map>
 #include <set>
 #include <typeinfo>
 
@@ -69,6 +70,9 @@ void Methods::apply(model::Bert& model) {
   for (size_t i = 0; i < strategies_.size(); ++i) {
     const plugin::LoadedStrategy& strategy = strategies_[i];
     const int64_t before = trainable_numbers(model);
+    std::map<std::string, uint32_t> versions;  // counted by torch at each write
+    for (const auto& [name, parameter] : model.own_parameters())
+      versions[name] = parameter._version();
     strategy.apply(model);
     composed_.add_strategy(model);
     if (frozen_[i]) {
@@ -77,6 +81,10 @@ void Methods::apply(model::Bert& model) {
     }
     trainable_counts_.push_back(trainable_numbers(model) - before);
     for (const auto& [name, parameter] : model.own_parameters()) {
+      if (parameter._version() != versions.at(name)) {
+        throw Error("in " + strategy.plugin.subject() + ", apply(): changes the base parameter '" + name +
+                    "'; keep what differs in a patch");
+      }
       if (parameter.requires_grad() && !model.trained_base().contains(name) && !model::is_head_parameter(name)) {
         throw Error("in " + strategy.plugin.subject() + ", apply(): lets the base parameter '" + name +
                     "' train without asking through train_base()");
@@ -93,6 +101,11 @@ ParamRule Methods::rule(const std::string& name) const {
     if (own.weight_decay) combined.weight_decay = own.weight_decay;
   }
   return combined;
+}
+
+bool Methods::look_at_weights() const {
+  return std::ranges::any_of(
+      strategies_, [](const auto& strategy) { return strategy.observer != nullptr || strategy.auxiliary != nullptr; });
 }
 
 bool Methods::have_auxiliary_loss() const {

@@ -28,9 +28,11 @@ class Methods {
   /// Whose each key of the delta is.
   const ComposedDelta& composed() const noexcept { return composed_; }
 
-  /// Rate and decay of a trainable: the last strategy that groups parameters and owns the patch decides; scales multiply.
+  /// Rate and decay of a trainable, by all strategies that group parameters: scales multiply, of decays the last one's counts.
   ParamRule rule(const std::string& name) const;
 
+  /// One of them sees weights or gradients between passes: it observes steps, or adds to the loss.
+  bool look_at_weights() const;
   /// True when one of them adds to the loss of each step.
   bool have_auxiliary_loss() const;
   /// False while one of them has not the form yet in which it may be kept as the best.

@@ -14,7 +14,6 @@
 #include "train/delta.h"
 #include "train/diagnose.h"
 #include "train/interrupt.h"
-#include "train/memory_budget.h"
 #include "train/profiler.h"
 #include "train/schedule.h"
 
@@ -61,7 +60,7 @@ Trainer::Trainer(TrainJob job)
       plan_(job_.train, batch_settings(job_)),
       total_steps_(count_steps(job_.settings, plan_.steps_per_epoch())),
       warmup_steps_(train::warmup_steps(job_.settings, total_steps_)),
-      words_(job_.model, job_.train, job_.evaluation),
+      words_(job_.model, job_.train, job_.evaluation, job_.methods.look_at_weights()),
       optimizer_(trainable_parameters(job_.model), job_.settings,
                  [this](const std::string& name) { return job_.methods.rule(name); }) {
   if (job_.settings.precision == Precision::kBf16) to_training_precision();
@@ -76,9 +75,22 @@ void Trainer::plan_memory() {
   job_.model.train();
   if (job_.settings.recompute) check_recompute(job_.model, job_.train, optimizer_, pass);
   if (job_.settings.memory == 0) return;
-  const int64_t tokens = tokens_within(job_.settings.memory, job_.model, job_.train, optimizer_, pass);
+  const int64_t tokens = tokens_within(job_.settings.memory, beside_passes(), job_.model, job_.train, optimizer_, pass);
   plan_.set_micro_batch_tokens(tokens);
+  job_.eval.batch_tokens = std::min(job_.eval.batch_tokens, tokens);
   job_.listener.on_message(fmt::format("train.memory has room for {} tokens at a time", tokens));
+}
+
+Beside Trainer::beside_passes() const {
+  Beside beside;
+  if (job_.evaluation != nullptr) beside.always = job_.evaluation->tokens() * static_cast<int64_t>(sizeof(int32_t));
+  if (caches_features()) {
+    const size_t texts = job_.train.size() + (job_.evaluation == nullptr ? 0 : job_.evaluation->size());
+    beside.always +=
+        static_cast<int64_t>(texts) * job_.model.options().hidden_size * static_cast<int64_t>(sizeof(float));
+  }
+  beside.at_saves = words_.table_bytes();
+  return beside;
 }
 
 void Trainer::to_training_precision() {
@@ -133,17 +145,20 @@ TrainResult Trainer::run(bool resume) {
   result.steps = progress_.step;
   result.best_index = progress_.best_index;
   result.kept_best = job_.eval.keep_best && progress_.best_index >= 0;
-  result.stopped_early = stopped_early;
+  result.stopped_early = stopped_early && progress_.step < total_steps_;
   result.train_seconds = progress_.train_seconds;
   result.eval_seconds = progress_.eval_seconds;
   result.tokens = progress_.tokens;
   return result;
 }
 
-void Trainer::compute_features() {
+bool Trainer::caches_features() const {
   const bool pays = total_steps_ >= plan_.steps_per_epoch();  // else examples would be computed that no step reads
-  if (!job_.settings.cache_frozen || !pays || !job_.model.computes_first_rows_only() || !trains_head_alone(job_.model))
-    return;
+  return job_.settings.cache_frozen && pays && job_.model.computes_first_rows_only() && trains_head_alone(job_.model);
+}
+
+void Trainer::compute_features() {
+  if (!caches_features()) return;
   const double start = now();
   job_.listener.on_message("the head alone trains: what it reads of each text is computed once");
   job_.methods.guard("forward()", [&] {
@@ -302,7 +317,7 @@ void Trainer::evaluate() {
   if (report.is_best) {
     progress_.best_index = static_cast<int64_t>(progress_.evaluations.size());
     progress_.evaluations_since_best = 0;
-    if (job_.eval.keep_best && job_.checkpoints != nullptr) job_.checkpoints->save_best(delta());
+    if (job_.eval.keep_best && job_.checkpoints != nullptr) job_.checkpoints->save_best(delta(), report.step);
   } else if (is_final_form) {
     ++progress_.evaluations_since_best;
   }
@@ -398,7 +413,8 @@ void Trainer::keep_best() {
                                  : "no evaluation was of the strategy's final form: the last step is kept");
   }
   if (progress_.best_index < 0 || job_.checkpoints == nullptr) return;
-  NamedTensors best = job_.checkpoints->best();
+  kept_step_ = progress_.best_step();
+  NamedTensors best = job_.checkpoints->best(kept_step_);
   words_.gather(best);
   load_delta(job_.model, best, "best checkpoint");
   remember_originals(best);
@@ -406,7 +422,6 @@ void Trainer::keep_best() {
     const Tensor master = optimizer_.master(name);
     if (master.defined()) master.copy_(tensor);
   }
-  kept_step_ = progress_.evaluations[static_cast<size_t>(progress_.best_index)].step;
 }
 
 }  // namespace plugtune::train

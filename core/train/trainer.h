@@ -13,6 +13,7 @@
 #include "train/evaluator.h"
 #include "train/flat_optimizer.h"
 #include "train/listener.h"
+#include "train/memory_budget.h"
 #include "train/methods.h"
 #include "train/settings.h"
 #include "train/word_compaction.h"
@@ -82,7 +83,9 @@ class Trainer {
   void to_training_precision();
   void remember_originals(const NamedTensors& values);
   Tensor whole_words() const;
+  bool caches_features() const;
   void compute_features();
+  Beside beside_passes() const;
 
   TrainJob job_;
   data::BatchPlan plan_;

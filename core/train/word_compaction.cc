@@ -21,11 +21,11 @@ Tensor used_ids(int64_t words, const data::EncodedSplit& train, const data::Enco
 }  // namespace
 
 WordCompaction::WordCompaction(model::Bert& model, const data::EncodedSplit& train,
-                               const data::EncodedSplit* evaluation)
+                               const data::EncodedSplit* evaluation, bool is_looked_at)
     : model_(model) {
   const Tensor table = model.word_embeddings().weight;
   const bool is_read_whole = !model.word_embeddings().bare() || model.options().task == TaskKind::kText;
-  if (is_read_whole || !table.requires_grad()) return;
+  if (is_read_whole || is_looked_at || !table.requires_grad()) return;
   used_ = used_ids(table.size(0), train, evaluation);
   whole_ = table.detach();
   restored_ = false;

@@ -122,7 +122,8 @@ Methods two(const std::string& first, const std::string& second, std::vector<boo
   return Methods(std::move(strategies), std::move(frozen));
 }
 
-const std::string kLora = "lib/plugtune/lora.strategy.so", kAdapter = "lib/plugtune/adapter.strategy.so";
+const std::string kLora = "lib/plugtune/lora.strategy.so", kAdapter = "lib/plugtune/adapter.strategy.so",
+                  kAdaLora = "lib/plugtune/adalora.strategy.so";
 
 TEST(FrozenStrategies, DoNotTrainAndCountNothing) {
   const auto model = testing::tiny_model();
@@ -200,6 +201,29 @@ void expect_frozen_bits_stay(Precision precision) {
 
 TEST(FrozenStrategies, KeepTheirBitsInTraining) { expect_frozen_bits_stay(Precision::kFp32); }
 TEST(FrozenStrategies, AreSavedAsTheyWereLoadedWhenTrainingRoundsThem) { expect_frozen_bits_stay(Precision::kBf16); }
+
+TEST(Methods, KnowWhetherOneLooksAtWeights) {
+  EXPECT_FALSE(two(kLora, kAdapter).look_at_weights());
+  EXPECT_TRUE(two(kLora, kAdaLora).look_at_weights());  // observes steps, adds to the loss
+  EXPECT_FALSE(two(kLora, kAdaLora, {false, true}).look_at_weights());
+}
+
+TEST(Methods, WhatWritesIntoTheBaseIsRefused) {
+  const std::string file = "tests/broken/changes-base.strategy.so";
+  std::vector<plugin::LoadedStrategy> strategies;
+  strategies.push_back(load(file));
+  Methods methods(std::move(strategies));
+  const auto model = testing::tiny_model();
+  try {
+    methods.apply(*model);
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_EQ(std::string(error.what()),
+              "in strategy 'changes-base' 1.0.0 (" PLUGTUNE_BINARY_DIR "/" + file +
+                  "), apply(): changes the base parameter 'encoder.layer.1.attention.self.query.weight'; keep what "
+                  "differs in a patch");
+  }
+}
 
 std::string backward_error(const std::vector<std::string>& files) {
   const auto model = testing::tiny_model();

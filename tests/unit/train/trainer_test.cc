@@ -189,6 +189,24 @@ TEST_F(TrainerTest, ABudgetOfMemoryChoosesTheMicroBatches) {
   EXPECT_LT(largest_difference(whole), 2e-5);
 }
 
+/// What a strategy sees between passes is the (V, H) that it is promised.
+TEST_F(TrainerTest, AWordTableThatAStrategyLooksAtStaysWhole) {
+  const auto model = testing::tiny_model();
+  model->train_base(WordCompaction::kName);
+  model->word_embeddings().weight.set_requires_grad(true);
+  const int64_t words = model->word_embeddings().weight.size(0);
+  {
+    const WordCompaction looked_at(*model, train_, &evaluation_, /*is_looked_at=*/true);
+    EXPECT_FALSE(looked_at.active());
+    EXPECT_EQ(looked_at.table_bytes(), 0);
+    EXPECT_EQ(model->word_embeddings().weight.size(0), words);
+  }
+  const WordCompaction compact(*model, train_, &evaluation_, /*is_looked_at=*/false);
+  EXPECT_TRUE(compact.active());
+  EXPECT_EQ(compact.table_bytes(), words * 32 * 4);
+  EXPECT_LT(model->word_embeddings().weight.size(0), words);
+}
+
 TEST_F(TrainerTest, TrainsTheWordsInUseAsIfItTrainedAll) {
   const Tensor before = testing::tiny_model()->word_embeddings().weight.detach().clone();
   settings_.weight_decay = 0.1;
@@ -298,6 +316,15 @@ TEST_F(TrainerTest, StopsWhenPatienceEvaluationsBroughtNothing) {
   EXPECT_EQ(result.best_index, 0);
 }
 
+TEST_F(TrainerTest, DoingEveryStepIsNotStoppingEarly) {
+  settings_.learning_rate = 0;
+  settings_.epochs = 3;
+  eval_.patience = 2;
+  const TrainResult result = run();
+  EXPECT_EQ(result.epochs.size(), 3u);
+  EXPECT_FALSE(result.stopped_early);
+}
+
 TEST_F(TrainerTest, KeepsTheDeltaOfTheBestEvaluation) {
   const CheckpointStore checkpoints(folder_ / "checkpoints", 1);
   settings_.learning_rate = 0.05;  // too high: later epochs are worse than some earlier one
@@ -310,7 +337,32 @@ TEST_F(TrainerTest, KeepsTheDeltaOfTheBestEvaluation) {
   for (const EvalReport& report : result.epochs)
     lowest = std::min(lowest, report.eval.at("loss"));
   EXPECT_EQ(result.epochs[static_cast<size_t>(result.best_index)].eval.at("loss"), lowest);
-  EXPECT_EQ(largest_difference(checkpoints.best()), 0);
+  EXPECT_EQ(largest_difference(checkpoints.best(result.epochs[static_cast<size_t>(result.best_index)].step)), 0);
+  fs::remove_all(folder_);
+}
+
+/// What a run that was killed had found to be better is not the best of the run that goes on from before it.
+TEST_F(TrainerTest, EachCheckpointHasItsOwnBest) {
+  const CheckpointStore checkpoints(folder_ / "checkpoints", 1);
+  const auto delta = [](double value) { return NamedTensors{{"a", torch::full({2}, value)}}; };
+  Checkpoint checkpoint{delta(0), {}, torch::zeros({4}, torch::kUInt8), {}};
+  checkpoint.progress.evaluations.resize(1);
+  checkpoint.progress.evaluations[0].step = 5;
+  checkpoint.progress.evaluations[0].eval.values = {{"loss", 1.0}};
+  checkpoint.progress.best_index = 0;
+  const auto save_at = [&](int64_t step) {
+    checkpoint.progress.step = step;
+    checkpoints.save(checkpoint);
+  };
+  checkpoints.save_best(delta(5), 5);
+  save_at(6);
+  checkpoints.save_best(delta(9), 9);  // and then it was killed
+  const int64_t best = checkpoints.newest()->progress.best_step();
+  EXPECT_EQ(best, 5);
+  EXPECT_TRUE(torch::equal(checkpoints.best(best).at("a"), delta(5).at("a")));
+  save_at(12);
+  EXPECT_FALSE(fs::exists(folder_ / "checkpoints/best-000009"));
+  EXPECT_TRUE(fs::exists(folder_ / "checkpoints/best-000005"));
   fs::remove_all(folder_);
 }
 
