@@ -243,8 +243,8 @@ EncodedSplit encode(const Dataset& dataset, Split split, const text::Tokenizer& 
     texts.push_back(
         {example.text_a, encoded.task.pairs ? std::optional<std::string_view>(example.text_b) : std::nullopt});
     if (const std::string problem = answer_problem(example, encoded.task); !problem.empty()) {
-      throw Error(fmt::format("{}: {} example {} has {}", options.source.empty() ? "data" : options.source,
-                              split_name(split), texts.size() - 1, problem));
+      throw Error(fmt::format("{}: {} has {}", options.source.empty() ? "data" : options.source,
+                              place(dataset, split, rows.indices[texts.size() - 1]), problem));
     }
     if (encoded.task.kind == TaskKind::kRegression) {
       encoded.values.push_back(example.value);

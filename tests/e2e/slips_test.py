@@ -73,7 +73,7 @@ class Slips(PlugtuneTest):
         refused = self.run_program(*rows)
         self.assertRegex(refused.stderr, r"^data.label: no column 'label' in new.csv; its first line has: id, review; .*; where there are none: "
                                          r'label = "" \(.*; change it with --set data.label=VALUE\)\n$')
-        self.fail_with("table (new.csv): train example 0 has no label",
+        self.fail_with("table (new.csv): new.csv:2 has no label",
                        "eval", "runs/reviews", "--split", "train", *rows[-4:], "--set", "data.label=")
         result = self.run_program("train", "reviews.toml", "--output", "runs/none", "--set", "data.label=")
         self.assertIn("data.plugin: data set 'table' gives no labels, and a classification task needs them (reviews.toml:", result.stderr)

@@ -131,16 +131,16 @@ TEST(Encode, RefusesAnswersThatAreNoneOfTheTask) {
   };
   const Task several{TaskKind::kMultiLabel, {"a", "b"}}, number{TaskKind::kRegression, {}};
   EXPECT_EQ(refusal(two_labels(), 1, NAN), "");
-  EXPECT_EQ(refusal(two_labels(), 2, 0), "mine (x.csv): test example 1 has label 2, must be 0 to 1");
-  EXPECT_EQ(refusal(two_labels(), -100, 0), "mine (x.csv): test example 1 has label -100, must be 0 to 1");
-  EXPECT_EQ(refusal(two_labels(), -1, 0), "mine (x.csv): test example 1 has no label");
+  EXPECT_EQ(refusal(two_labels(), 2, 0), "mine (x.csv): test example 2 has label 2, must be 0 to 1");
+  EXPECT_EQ(refusal(two_labels(), -100, 0), "mine (x.csv): test example 2 has label -100, must be 0 to 1");
+  EXPECT_EQ(refusal(two_labels(), -1, 0), "mine (x.csv): test example 2 has no label");
   EXPECT_EQ(refusal(several, 3, NAN), "");
-  EXPECT_EQ(refusal(several, 4, 0), "mine (x.csv): test example 1 has label bits 0x4, more than the 2 labels");
-  EXPECT_EQ(refusal(several, -1, 0), "mine (x.csv): test example 1 has no labels");
+  EXPECT_EQ(refusal(several, 4, 0), "mine (x.csv): test example 2 has label bits 0x4, more than the 2 labels");
+  EXPECT_EQ(refusal(several, -1, 0), "mine (x.csv): test example 2 has no labels");
   EXPECT_EQ(refusal(number, -1, 0.5), "");
-  EXPECT_EQ(refusal(number, 0, NAN), "mine (x.csv): test example 1 has no score");
+  EXPECT_EQ(refusal(number, 0, NAN), "mine (x.csv): test example 2 has no score");
   EXPECT_EQ(refusal(number, 0, 1e39),
-            "mine (x.csv): test example 1 has the score 1e+39, which is no number that a float can hold");
+            "mine (x.csv): test example 2 has the score 1e+39, which is no number that a float can hold");
 }
 
 TEST(Encode, RefusesATrainingSplitWithoutText) {
