@@ -72,13 +72,26 @@ std::vector<std::string> check_run(const Study& study, const study::RunKey& key,
   return experiment.problems;
 }
 
+/// Of a source those of the methods that start from it.
+std::vector<ConfigNode> sizes_of(const Study& study, size_t method) {
+  if (!study.methods[method].is_source) return study.methods[method].sizes;
+  std::vector<ConfigNode> sizes;
+  for (size_t other = 0; other < study.methods.size(); ++other) {
+    if (other == method || !std::ranges::count(study.methods[other].sources, method)) continue;
+    const std::vector<ConfigNode> of_other = sizes_of(study, other);
+    sizes.insert(sizes.end(), of_other.begin(), of_other.end());
+  }
+  return sizes;
+}
+
 std::vector<study::RunKey> keys_of(const Study& study, size_t method) {
   const auto& rates = study.methods[method].rates;
   const ConfigNode rate = rates.empty() ? ConfigNode{0.0} : rates.front();
-  ConfigNode largest = study.sizes.front();
-  for (const ConfigNode& size : study.sizes)
+  const std::vector<ConfigNode> sizes = sizes_of(study, method);
+  ConfigNode largest = sizes.empty() ? study.sizes.front() : sizes.front();
+  for (const ConfigNode& size : sizes)
     if (study::whole(size) > study::whole(largest)) largest = size;
-  std::vector<study::RunKey> keys = {{method, false, largest, study.seeds.front(), rate, 1}};
+  std::vector<study::RunKey> keys = {{method, false, largest, study.methods[method].seeds.front(), rate, 1}};
   if (study::has_search_runs(study, method))
     keys.push_back({method, true, study.search->size, study.search->seeds.front(), rate, 1});
   return keys;

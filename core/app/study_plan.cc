@@ -93,7 +93,7 @@ std::string plan_text(const study::Study& study, study::Board& board, const stud
     const auto& method = study.methods[i];
     if (plan.choices[i].rate) continue;
     text += fmt::format("{}: its rate is chosen from {}; then {} more\n", method.name,
-                        plural(method.rates.size(), "rate"), plural(study.sizes.size() * study.seeds.size(), "run"));
+                        plural(method.rates.size(), "rate"), plural(method.sizes.size() * method.seeds.size(), "run"));
   }
   const auto left = estimate.seconds_left(study, plan, work, board, {});
   const study::View view = study::view_of(study, plan, board);

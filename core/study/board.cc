@@ -71,23 +71,37 @@ Board::Board(const Study& study, std::vector<PluginTables> plugins) : study_(stu
   plugins_.resize(study_.methods.size());
 }
 
-void Board::check_settings(const PlannedRun& run, const ConfigNode& there) const {
+void Board::check_settings(const PlannedRun& run, const ConfigNode& there, const Names& started_from_it) const {
   const std::vector<std::string> found = differences_from_plan(run.tables, there, plugins_[run.key.method]);
   if (found.empty()) return;
-  throw Error(fmt::format("{}: was run with other settings, {}; remove it, or give the study another study.directory",
-                          directory(run.id).string(), join(found)));
+  throw Error(
+      fmt::format("{}: was run with other settings, {}; remove it{}, or give the study another study.directory",
+                  directory(run.id).string(), join(found),
+                  started_from_it.empty() ? "" : fmt::format(" and what started from it ({})", join(started_from_it))));
 }
 
-Status Board::read(const PlannedRun& run) const {
+Board::Names Board::started_from(const Plan& plan, const std::string& id) const {
+  std::set<std::string> all = {id};
+  Names there;
+  for (const PlannedRun& run : plan.runs) {
+    if (std::ranges::none_of(run.sources, [&](const std::string& source) { return all.contains(source); })) continue;
+    all.insert(run.id);
+    const experiment::RunPaths paths(directory(run.id));
+    if (is_there(paths.report()) || is_there(paths.experiment())) there.push_back(run.id);
+  }
+  return there;
+}
+
+Status Board::read(const PlannedRun& run, const Names& started_from_it) const {
   const experiment::RunPaths paths(directory(run.id));
   Status status;
   if (is_there(paths.report())) {
     status.report = report::read_report(paths.report());
-    check_settings(run, status.report->experiment);
+    check_settings(run, status.report->experiment, started_from_it);
     status.phase = Phase::kFinished;
     status.has_delta = is_there(paths.delta_info()) && is_there(paths.delta_tensors());
   } else if (is_there(paths.experiment())) {
-    check_settings(run, experiment::read_toml(paths.experiment()));
+    check_settings(run, experiment::read_toml(paths.experiment()), started_from_it);
     status.phase = Phase::kStarted;
   }
   if (status.phase != Phase::kFinished && is_there(error_file(run.id))) {
@@ -100,9 +114,12 @@ Status Board::read(const PlannedRun& run) const {
 void Board::look(const Plan& plan) {
   std::vector<std::string> problems;
   for (const PlannedRun& run : plan.runs) {
-    if (statuses_.contains(run.id)) continue;
+    const std::string planned = experiment::write_toml(run.tables);
+    const auto known = planned_.find(run.id);
+    if (known != planned_.end() && known->second == planned) continue;
     try {
-      statuses_[run.id] = read(run);
+      statuses_[run.id] = read(run, started_from(plan, run.id));
+      planned_[run.id] = planned;
     } catch (const Error& error) {
       problems.insert(problems.end(), error.problems().begin(), error.problems().end());
     }
@@ -110,7 +127,10 @@ void Board::look(const Plan& plan) {
   if (!problems.empty()) throw Error(problems);
 }
 
-void Board::refresh(const PlannedRun& run) { statuses_[run.id] = read(run); }
+void Board::refresh(const PlannedRun& run) {
+  statuses_[run.id] = read(run, {});
+  planned_[run.id] = experiment::write_toml(run.tables);
+}
 
 const Status& Board::status(const std::string& id) const {
   static const Status kNotThere;

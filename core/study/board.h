@@ -41,8 +41,8 @@ class Board {
   /// @param plugins  of each method; empty: not known
   Board(const Study& study, std::vector<PluginTables> plugins);
 
-  /// Looks at the runs of a plan that were not looked at yet. Throws Error, with all of them, for runs that are there with other
-  /// settings or a damaged report.
+  /// Looks at the runs of a plan that were not looked at yet, or not for these settings. Throws Error, with all of them, for runs that
+  /// are there with other settings or a damaged report.
   void look(const Plan& plan);
   /// Looks at one again.
   void refresh(const PlannedRun& run);
@@ -56,12 +56,16 @@ class Board {
   std::filesystem::path error_file(const std::string& id) const { return study_.directory / (id + ".error"); }
 
  private:
-  Status read(const PlannedRun& run) const;
-  void check_settings(const PlannedRun& run, const ConfigNode& there) const;
+  using Names = std::vector<std::string>;
+  /// @param started_from_it  runs that are there, for messages
+  Status read(const PlannedRun& run, const Names& started_from_it) const;
+  void check_settings(const PlannedRun& run, const ConfigNode& there, const Names& started_from_it) const;
+  Names started_from(const Plan& plan, const std::string& id) const;
 
   const Study& study_;
   std::vector<PluginTables> plugins_;
   std::map<std::string, Status> statuses_;
+  std::map<std::string, std::string> planned_;  // the experiments that these were compared with
 };
 
 /// What a plan still has to train, given what is there.

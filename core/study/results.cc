@@ -33,10 +33,10 @@ std::vector<std::pair<std::string, Mean>> metrics_of(const std::vector<SeededRun
 
 /// Training alone, without evaluations, as the paper's times.
 double epoch_seconds(const report::RunReport& report, const ConfigNode& tables) {
-  const auto examples = static_cast<double>(report.data.train_examples);
-  const experiment::Experiment run = experiment::experiment_of(tables, "study");
-  const double trained = static_cast<double>(report.result.steps * run.train.batch_size);
-  return trained > 0 ? report.result.train_seconds * examples / trained : NAN;
+  const int64_t batch = experiment::experiment_of(tables, "study").train.batch_size;
+  const int64_t steps = (report.data.train_examples + batch - 1) / batch;  // of an epoch, whose last one may be short
+  if (report.result.steps == 0) return NAN;
+  return report.result.train_seconds / static_cast<double>(report.result.steps) * static_cast<double>(steps);
 }
 
 ResultRow row_of(const Study& study, const Plan& plan, const Board& board, size_t method, const ConfigNode& size) {

@@ -273,6 +273,19 @@ void check_search(Study& study) {
                 study.tables.find("search")->line);
 }
 
+/// What the runs train on says [study], but for sources that are trained once.
+void check_limits(Study& study) {
+  const auto check = [&](const std::string& subject, const ConfigNode::Table& tables) {
+    for (const auto& [name, table] : tables) {
+      const ConfigNode* limit = name == "data" && is_table(table) ? table.find("train_limit") : nullptr;
+      if (limit != nullptr) study.problem(subject + "data.train_limit", "is study.sizes in a study", limit->line);
+    }
+  };
+  if (std::ranges::none_of(study.methods, &Method::once)) check("", study.base);
+  for (const Method& method : study.methods)
+    if (!method.once) check(method.subject + ".", method.overrides);
+}
+
 }  // namespace
 
 void Study::problem(const std::string& key, const std::string& text, int line) {
@@ -294,6 +307,7 @@ Study study_of(ConfigNode tables, const std::string& file) {
   read_methods(study, "source", /*is_source=*/true);
   link_methods(study, reference);
   check_search(study);
+  check_limits(study);
   return study;
 }
 

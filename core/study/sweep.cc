@@ -23,10 +23,11 @@ using namespace std::chrono_literals;
 
 constexpr auto kBetweenLooks = 20ms;
 
-std::string metric_of(const Plan& plan, const Board& board, bool is_search) {
+std::string metric_of(const Study& study, const Plan& plan, const Board& board, bool is_search) {
   for (const PlannedRun& run : plan.runs) {
     const auto& report = board.status(run.id).report;
-    if (report && run.key.is_search == is_search && !(run.is_helper && !is_search)) return report->metric;
+    const bool is_for_others = study.methods[run.key.method].is_source || (run.is_helper && !is_search);
+    if (report && run.key.is_search == is_search && !is_for_others) return report->metric;
   }
   return "";
 }
@@ -39,7 +40,7 @@ fs::path with_suffix(fs::path path, const std::string& suffix) { return path += 
 std::string search_metric(const Study& study, const Plan& plan, const Board& board) {
   if (!study.search) return "";
   const std::string metric = std::get<std::string>(study.search->metric.value);
-  return metric != "auto" ? metric : metric_of(plan, board, /*is_search=*/true);
+  return metric != "auto" ? metric : metric_of(study, plan, board, /*is_search=*/true);
 }
 
 std::string main_metric(const Study& study, const Plan& plan, const Board& board) {
@@ -48,7 +49,7 @@ std::string main_metric(const Study& study, const Plan& plan, const Board& board
     const auto* metric = node != nullptr ? std::get_if<std::string>(&node->value) : nullptr;
     if (metric != nullptr && *metric != "auto") return *metric;
   }
-  return metric_of(plan, board, /*is_search=*/false);
+  return metric_of(study, plan, board, /*is_search=*/false);
 }
 
 Plan current_plan(const Study& study, Board& board) {
@@ -93,12 +94,13 @@ void Sweep::begin(const PlannedRun& run) {
   table_.line(fmt::format("{}: {}", run.id, board_.status(run.id).phase == Phase::kStarted ? "goes on" : "begins"));
 }
 
+bool Sweep::is_running(const std::string& id) const {
+  return std::ranges::any_of(jobs_, [&](const Job& job) { return job.run.id == id; });
+}
+
 void Sweep::begin_what_is_ready(const Work& work) {
   for (const PlannedRun* run : work.to_train) {
     if (jobs_.size() >= static_cast<size_t>(study_.jobs)) return;
-    const auto is_running = [&](const std::string& id) {
-      return std::ranges::any_of(jobs_, [&](const Job& job) { return job.run.id == id; });
-    };
     const auto is_there = [&](const std::string& id) { return board_.status(id).has_delta && !is_running(id); };
     if (!is_running(run->id) && std::ranges::all_of(run->sources, is_there)) begin(*run);
   }
@@ -135,7 +137,8 @@ bool Sweep::end_what_is_over() {
 
 void Sweep::tidy(const Work& work) {
   for (const PlannedRun& run : plan_.runs) {
-    if (board_.status(run.id).phase != Phase::kFinished || study_.keep_all) continue;
+    // A run that is trained again counts as finished until it is looked at.
+    if (board_.status(run.id).phase != Phase::kFinished || study_.keep_all || is_running(run.id)) continue;
     const experiment::RunPaths paths(board_.directory(run.id));
     std::error_code ignored;
     fs::remove_all(paths.checkpoints(), ignored);
@@ -158,7 +161,7 @@ void Sweep::show(const std::string& line) {
   table_.show(view);
 }
 
-void Sweep::stop(int signal) {
+void Sweep::end_jobs() {
   for (const Job& job : jobs_)
     job.child.interrupt();
   for (Job& job : jobs_) {
@@ -168,6 +171,10 @@ void Sweep::stop(int signal) {
     fs::remove(with_suffix(board_.directory(job.run.id), ".stderr"), ignored);
   }
   jobs_.clear();
+}
+
+void Sweep::stop(int signal) {
+  end_jobs();
   const View view = view_of(study_, plan_, board_);
   throw train::Interrupted(signal, fmt::format("{}: stopped, {} of {} runs are finished; go on with: plugtune sweep {}",
                                                study_.directory.string(), view.finished, view.total, study_.file));
@@ -190,6 +197,15 @@ std::vector<std::string> Sweep::problems(const Work& work) const {
 }
 
 std::vector<std::string> Sweep::run() {
+  try {
+    return train_all();
+  } catch (const Error&) {  // runs of other settings may come into the plan when a rate is chosen
+    end_jobs();
+    throw;
+  }
+}
+
+std::vector<std::string> Sweep::train_all() {
   plan_ = current_plan(study_, board_);
   std::error_code ignored;
   for (const PlannedRun& run : plan_.runs)  // what failed is tried again

@@ -35,11 +35,15 @@ class Sweep {
     Child child;
   };
   void begin(const PlannedRun& run);
+  bool is_running(const std::string& id) const;
   void begin_what_is_ready(const Work& work);
   bool end_what_is_over();
   void finish(const PlannedRun& run, int status);
   void tidy(const Work& work);
   void show(const std::string& line = "");
+  std::vector<std::string> train_all();
+  /// After the children have written their checkpoints.
+  void end_jobs();
   void stop(int signal);
   std::vector<std::string> problems(const Work& work) const;
 

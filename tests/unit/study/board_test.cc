@@ -72,6 +72,34 @@ TEST_F(BoardTest, ARunOfOtherSettingsIsRefusedByTheirNames) {
             "remove it, or give the study another study.directory");
 }
 
+TEST_F(BoardTest, WhatStartedFromARunOfOtherSettingsIsNamedWithIt) {
+  const Plan plan = plan_with(study, {});
+  finish(plan, a), finish(plan, b);
+  study = study_from(std::string("[study]\nname = \"s\"\nseeds = [1]\nsizes = [10]\n") + kCommonTables + R"(
+[[method]]
+name = "a"
+strategy = { plugin = "x", rank = 8 }
+[[method]]
+name = "b"
+strategy = { plugin = "y", sources = ["{a}"] }
+)");
+  EXPECT_EQ(
+      experiment::error_of([&] { left(); }),
+      "studies/s/runs/a-n10-seed1: was run with other settings, strategy.rank: 4 there, 8 here; remove it and what "
+      "started from it (runs/b-n10-seed1), or give the study another study.directory");
+}
+
+TEST_F(BoardTest, ARunThatIsPlannedOtherwiseIsLookedAtAgain) {
+  const Plan plan = plan_with(study, {});
+  finish(plan, a);
+  Board board(study, {});
+  board.look(plan);
+  Plan other = plan;
+  // As when a search chooses another rate.
+  other.runs[0].tables.set("train", experiment::parse_toml("learning_rate = 0.1\nepochs = 2", "f"));
+  EXPECT_NE(experiment::error_of([&] { board.look(other); }).find("train.learning_rate"), std::string::npos);
+}
+
 TEST_F(BoardTest, AKeyThatTheStudyNoLongerSetsIsSeenWhereThePluginsDefaultIsKnown) {
   const Plan plan = plan_with(study, {});
   finish(plan, a);

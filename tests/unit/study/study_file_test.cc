@@ -90,6 +90,20 @@ TEST(StudyFile, ASearchNeedsRates) {
       "search: has no rates to choose from; give it, or a [[method]], learning_rates of two or more (study.toml:1)\n");
 }
 
+TEST(StudyFile, LimitsAreItsSizes) {
+  const std::string file =
+      "[study]\nsizes = [10]\n[data]\ntrain_limit = 5\n"
+      "[[method]]\nname = \"a\"\nstrategy = { plugin = \"x\" }\ndata = { train_limit = 7 }\n";
+  EXPECT_EQ(problems_of(file),
+            "data.train_limit: is study.sizes in a study (study.toml:4)\n"
+            "method[0].data.train_limit: is study.sizes in a study (study.toml:8)\n");
+  // Of a source that is trained once it is its own.
+  EXPECT_EQ(problems_of("[study]\nsizes = [10]\n[data]\ntrain_limit = 5\n"
+                        "[[method]]\nname = \"a\"\nstrategy = { plugin = \"x\", sources = [\"{b}\"] }\n"
+                        "[[source]]\nname = \"b\"\nstrategy = { plugin = \"x\" }\n"),
+            "");
+}
+
 TEST(StudyFile, AStudyWithoutMethodsSaysSo) {
   EXPECT_EQ(problems_of("[study]\nname = \"s\"\n"),
             "method: must be a list of tables, [[method]], and there is none (study.toml)\n");
