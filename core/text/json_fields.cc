@@ -67,7 +67,7 @@ std::string JsonFields::token(const char* key, const std::string& fallback) cons
 }
 
 void refuse_damaged_json(const std::filesystem::path& file, std::string_view text, size_t at) {
-  at = std::min(at, text.size());
+  at = std::min(at > 0 ? at - 1 : 0, text.size());  // the parser counts from 1
   const auto line = 1 + std::count(text.begin(), text.begin() + static_cast<ptrdiff_t>(at), '\n');
   throw Error(fmt::format("{}: is not JSON from byte {} of {} on; it is damaged or cut off, copy it again ({}:{})",
                           file.string(), at, text.size(), file.string(), line));

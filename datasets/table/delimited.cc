@@ -123,7 +123,7 @@ bool DelimitedReader::quoted_cell(Cell& cell, size_t column) {
     at_ += 2;
   }
   cell.size = at_++ - cell.begin;
-  if (at_ == text_.size() || text_[at_] == dialect_.delimiter || text_[at_] == '\n' || text_[at_] == '\r') return true;
+  if (at_ == text_.size() || text_[at_] == dialect_.delimiter || is_line_end(at_)) return true;
   size_t length = 1;  // one whole character
   while (at_ + length < text_.size() && (static_cast<uint8_t>(text_[at_ + length]) & 0xC0) == 0x80)
     ++length;
@@ -143,11 +143,18 @@ void DelimitedReader::plain_cell(Cell& cell) {
     ++at_;
   cell.size = at_ - cell.begin;
   const bool ends_row = at_ == text_.size() || text_[at_] == '\n';
-  if (ends_row && cell.size > 0 && text_[at_ - 1] == '\r') --cell.size;
+  while (ends_row && cell.size > 0 && text_[cell.begin + cell.size - 1] == '\r')
+    --cell.size;
+}
+
+bool DelimitedReader::is_line_end(size_t at) const {
+  at = std::min(text_.find_first_not_of('\r', at), text_.size());
+  return at == text_.size() || text_[at] == '\n';
 }
 
 bool DelimitedReader::end_of_row() {
-  if (at_ < text_.size() && text_[at_] == '\r') ++at_;  // after a quoted cell
+  if (at_ < text_.size() && text_[at_] == '\r' && is_line_end(at_))  // after a quoted cell
+    at_ = std::min(text_.find_first_not_of('\r', at_), text_.size());
   if (at_ == text_.size()) return true;
   if (text_[at_] != '\n') return false;
   ++at_;

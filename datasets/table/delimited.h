@@ -36,6 +36,8 @@ class DelimitedReader {
  private:
   bool quoted_cell(Cell& cell, size_t column);
   void plain_cell(Cell& cell);
+  /// Nothing but carriage returns before the line feed, or the end of the file.
+  bool is_line_end(size_t at) const;
   bool end_of_row();
 
   std::string_view text_;

@@ -59,6 +59,8 @@ TEST(TableMistakes, QuoteThatIsNeverClosed) {
   EXPECT_EQ(message("text,label\nfine,1\n\"oh no,0\nmore,1\n"),
             "column 1: must have a closing \" for the one here, got the end of the file (FILE:3); double a \" inside a "
             "text, or set quote = \"\" if it is a character like others");
+  EXPECT_NE(message("text,label\n\"a\"\rb,0\n").find("column 1: must end after its closing \", got "),
+            std::string::npos);
   EXPECT_EQ(
       message("text,label\n\"a\nb\"c,0\n"),
       "column 1: must end after its closing \", got 'c'; the cell begins in line 2 (FILE:3); double a \" inside a "
@@ -171,7 +173,8 @@ TEST(TableMistakes, SettingsThatContradictEachOther) {
       "data.task: must be one of classification, multi-label, regression, got \"regresion\"; did you mean "
       "'regression'? (data.toml:3)\n"
       "data.validation_share: must leave examples to train on: together with test_share at most 0.9 (data.toml:7)\n"
-      "data.text_column: unknown key; did you mean 'text'? keys of dataset 'table': path, train, validation, test, format, delimiter, "
+      "data.text_column: unknown key; did you mean 'text'? keys of dataset 'table': path, train, validation, test, "
+      "format, delimiter, "
       "quote, header, text, text_pair, label, task, labels, label_separator, validation_share, test_share, "
       "split_seed (data.toml:8)");
   EXPECT_EQ(dataset_error({{"path", file}, {"task", "regression"}, {"labels", ConfigNode::Array{{"a"}}}}),

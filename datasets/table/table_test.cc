@@ -50,6 +50,15 @@ TEST(Table, ReadsQuotedCommasQuotesAndLineBreaks) {
   EXPECT_EQ(source->left_out(Split::kTrain), 2u);
 }
 
+/// As Python's csv writes them on Windows to a file that was opened without newline="".
+TEST(Table, TakesSeveralCarriageReturnsForOneLineEnd) {
+  const TempFolder folder;
+  const std::string file = folder.write("x.csv", "\"text\",\"label\"\r\r\n\"good\",1\r\r\nbad,\"0\"\r\r\n");
+  const auto table = make_dataset({{"path", file}});
+  EXPECT_THAT(texts(*table, Split::kTrain), ElementsAre("good", "bad"));
+  EXPECT_THAT(labels(*table, Split::kTrain), ElementsAre(1, 0));
+}
+
 TEST(Table, KnowsTheSizeOfACellOfMoreThanFourGigabytes) {
   table::Cell cell;
   cell.size = 6'000'000'000;

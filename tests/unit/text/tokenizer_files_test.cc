@@ -79,8 +79,22 @@ TEST(TokenizerFiles, SpecialTokensMayHaveOtherNames) {
   folder.write("special_tokens_map.json",
                R"({"sep_token": "</s>", "cls_token": "a", "additional_special_tokens": ["extra", "none"]})");
   const Tokenizer t = Tokenizer::load(folder.path());
-  EXPECT_EQ(t.encode("a</s>aextra?", 20).ids, (Ids{1, 3, 2, 3, 4, 0, 2}));
+  // As in transformers the older file goes before, unless tokenizer_config.json lists the added tokens.
+  EXPECT_EQ(t.encode("a</s>aextra?", 20).ids, (Ids{3, 3, 2, 3, 4, 0, 2}));
   EXPECT_TRUE(t.is_special(4));
+  folder.write("tokenizer_config.json",
+               R"({"unk_token": "<unk>", "cls_token": "<s>", "sep_token": "</s>", "added_tokens_decoder": {}})");
+  EXPECT_EQ(Tokenizer::load(folder.path()).encode("a", 20).ids, (Ids{1, 3, 2}));
+}
+
+TEST(TokenizerFiles, AVocabularyOfAnotherTokenizerIsRefused) {
+  const TempFolder folder;
+  folder.write("vocab.txt", kVocabulary);
+  folder.write("config.json", R"({"tokenizer_class": "BertJapaneseTokenizer"})");
+  EXPECT_EQ(error_of_loading(folder.path()),
+            folder.path() + ": expected a BERT WordPiece tokenizer, got one of class 'BertJapaneseTokenizer'");
+  folder.write("tokenizer_config.json", R"({"tokenizer_class": "ElectraTokenizerFast"})");
+  EXPECT_EQ(error_of_loading(folder.path()), "no error");
 }
 
 TEST(TokenizerFiles, AddedTokensComeFromEitherFile) {
@@ -88,6 +102,12 @@ TEST(TokenizerFiles, AddedTokensComeFromEitherFile) {
   folder.write("vocab.txt", kVocabulary);
   folder.write("added_tokens.json", R"({"New": 20})");
   EXPECT_EQ(Tokenizer::load(folder.path()).encode("anewa", 20).ids, (Ids{2, 5, 20, 5, 3}));
+  folder.write("special_tokens_map.json", R"({"additional_special_tokens": ["New"]})");
+  EXPECT_TRUE(Tokenizer::load(folder.path()).is_special(20));
+  EXPECT_EQ(Tokenizer::load(folder.path()).encode("anewa", 20).ids.size(), 3u);  // a special one is not normalised
+  folder.write("added_tokens.json", R"({"New": null})");
+  EXPECT_EQ(error_of_loading(folder.path()),
+            folder.path() + "/added_tokens.json: New: must be a whole number of 0 to 16777215, got null");
   folder.write("tokenizer_config.json",
                R"({"added_tokens_decoder": {"21": {"content": "New", "normalized": false, "special": false}}})");
   EXPECT_EQ(Tokenizer::load(folder.path()).encode("aNewa", 20).ids, (Ids{2, 5, 21, 5, 3}));
