@@ -4,7 +4,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstdio>
+#include <optional>
 #include <regex>
+#include <utility>
 
 #include "exchange/adapterhub_head.h"
 #include "exchange/compose.h"
@@ -63,6 +66,28 @@ std::vector<std::pair<std::string, Tensor>> encoder_tensors(const TensorFile& fi
   return tensors;
 }
 
+std::optional<double> number_at(const ConfigNode& config, const char* key) {
+  const ConfigNode* node = config.find(key);
+  if (node == nullptr) return std::nullopt;
+  if (const auto* whole = std::get_if<int64_t>(&node->value)) return static_cast<double>(*whole);
+  const auto* real = std::get_if<double>(&node->value);
+  return real == nullptr ? std::nullopt : std::optional(*real);
+}
+
+/// Versions before 1.1.0 trained updates without their scale alpha / r. As the library's loading.py, which leaves unions as they are.
+void take_scale_as_trained(ForeignAdapter& adapter, const std::string& version) {
+  int major = 0, minor = 0;
+  if (std::sscanf(version.c_str(), "adapters.%d.%d", &major, &minor) != 2) return;  // adapter-transformers
+  if (std::pair(major, minor) >= std::pair(1, 1)) return;
+  const std::optional<double> alpha = number_at(adapter.config, "alpha"), rank = number_at(adapter.config, "r");
+  if (!alpha || !rank || *alpha == *rank) return;
+  adapter.config.set("alpha", {*rank});
+  adapter.notes.push_back(
+      fmt::format("adapters before 1.1.0 trained without the scale alpha / r (this file is of {}): alpha is taken as "
+                  "{} instead of {}",
+                  version, *rank, *alpha));
+}
+
 std::vector<ForeignAdapter> read_single(const fs::path& directory, ForeignFiles& files) {
   const Described described = describe(directory / kAdapterConfig, files);
   const auto at = described.json.find("config");
@@ -81,6 +106,7 @@ std::vector<ForeignAdapter> read_single(const fs::path& directory, ForeignFiles&
                            {}};
     if (string_of(described.json, "type", described.subject, "") == "text_lang")
       check_language_adapter(adapter, file.path);
+    if (!is_union) take_scale_as_trained(adapter, described.version);
     adapter.config.set("version", {described.version});
     adapters.push_back(std::move(adapter));
   }

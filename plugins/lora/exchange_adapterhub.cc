@@ -1,9 +1,5 @@
 // exchange_adapterhub.cc - LoRAConfig of adapters 1.3: one rank, one alpha, the same places in each layer.
 #include <algorithm>
-#include <array>
-#include <cmath>
-#include <cstdio>
-#include <optional>
 #include <set>
 
 #include "delta.h"
@@ -21,13 +17,6 @@ struct Place {
 };
 constexpr Place kPlaces[] = {
     {Role::kQuery, "q"}, {Role::kKey, "k"}, {Role::kValue, "v"}, {Role::kFfnUp, ""}, {Role::kFfnDown, ""}};
-
-/// adapters.1.0.1 -> {1, 0}; nullopt for versions of adapter-transformers, which have no such prefix.
-std::optional<std::array<int, 2>> library_version(const std::string& text) {
-  std::array<int, 2> version{};
-  if (std::sscanf(text.c_str(), "adapters.%d.%d", &version[0], &version[1]) != 2) return std::nullopt;
-  return version;
-}
 
 void refuse_other_methods(const ConfigView& config) {
   config.choice("composition_mode", "add", {"add"});
@@ -76,16 +65,6 @@ std::string layers_of(const ConfigView& config, int64_t layers) {
     if (std::ranges::find(left_out, layer) == left_out.end()) kept.push_back(std::to_string(layer));
   if (kept.empty()) config.problem("leave_out", "leaves out every layer of the model: nothing is tuned");
   return static_cast<int64_t>(kept.size()) == layers ? "" : join(kept, ",");
-}
-
-double alpha_of(const ConfigView& config, int64_t rank, ForeignAdapter& adapter) {
-  const double alpha = config.number("alpha", 8);
-  const std::string version = config.string("version", "");
-  const auto number = library_version(version);
-  if (!number || *number >= std::array<int, 2>{1, 1} || alpha == static_cast<double>(rank)) return alpha;
-  adapter.notes.push_back("adapters before 1.1.0 trained LoRA without its scale alpha / r (this file is of " + version +
-                          "): alpha is taken as " + std::to_string(rank) + " instead of " + c10::str(alpha));
-  return static_cast<double>(rank);
 }
 
 std::string tensor_name(const BertSite& site, const std::string& adapter, const char* matrix) {
@@ -138,9 +117,9 @@ MethodDelta read_adapterhub(ForeignAdapter& adapter, ForeignTensors& tensors, co
   const std::vector<std::string> targets = targets_of(config);
   const std::string layers = layers_of(config, base.info.layers);
   const int64_t rank = config.integer("r", 8, /*min=*/1);
-  const double alpha = alpha_of(config, rank, adapter);
+  const double alpha = config.number("alpha", 8);
   const double dropout = config.number("dropout", 0, 0, 0.999999);
-  reject_unknown_fields(config, adapter.config, {"init_weights", "init_weights_seed", "dtype"});
+  reject_unknown_fields(config, adapter.config, {"init_weights", "init_weights_seed", "dtype", "version"});
 
   MethodDelta delta{.settings = {ConfigNode::Table{}}, .tensors = {}, .sources = {}};
   delta.settings.set("targets", array_of(targets));

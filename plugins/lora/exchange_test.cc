@@ -221,21 +221,6 @@ TEST(LoraExchange, AllLinearOfPeftIncludesThePooler) {
   EXPECT_TRUE(torch::equal(model_of(file.read(), file.head)->forward(file.golden.input("a")), logits));
 }
 
-TEST(LoraExchange, FilesOfOldAdaptersWereTrainedWithScaleOne) {
-  Foreign file("lora_hub_qkv", "adapterhub");
-  file.adapter.config.set("version", {std::string("adapters.1.0.1")});
-  EXPECT_EQ(json_of(file.read().settings).at("alpha"), 4);
-  EXPECT_EQ(join(file.adapter.notes),
-            "adapters before 1.1.0 trained LoRA without its scale alpha / r (this file is of adapters.1.0.1): alpha is "
-            "taken as 4 instead of 16");
-  for (const char* right : {"adapters.1.1.0", "adapters.2.0.0", "3.1.0"}) {
-    Foreign later("lora_hub_qkv", "adapterhub");
-    later.adapter.config.set("version", {std::string(right)});
-    EXPECT_EQ(json_of(later.read().settings).at("alpha"), 16) << right;
-    EXPECT_TRUE(later.adapter.notes.empty());
-  }
-}
-
 TEST(LoraExchange, ReadsItsOwnOnly) {
   const auto reads = [](const std::string& format, const Json& config) {
     const ForeignAdapter adapter{.format = format,

@@ -167,6 +167,33 @@ TEST(Import, TakesTheHeadOfABertForSequenceClassification) {
   EXPECT_TRUE(torch::equal(testing::logits_of(fixed.session, golden), testing::logits_of(flexible.session, golden)));
 }
 
+/// adapters before 1.1.0 trained without alpha / r, and 1.3 loads their files so.
+TEST(Import, TakesTheScaleThatAnOldFileWasTrainedWith) {
+  const testing::InRepository in_repository;
+  const auto adapter_of = [](const std::string& name, const std::string& version) {
+    const testing::TempFolder folder;
+    const fs::path directory = fs::path(folder.path()) / "theirs";
+    fs::copy(testing::golden_path() / name / "adapterhub", directory, fs::copy_options::recursive);
+    nlohmann::json config = nlohmann::json::parse(testing::read_bytes(directory / "adapter_config.json"));
+    config["version"] = version;
+    config["config"]["alpha"] = 16;
+    std::ofstream(directory / "adapter_config.json") << config;
+    return exchange::read_foreign(directory).adapters.front();
+  };
+  const ForeignAdapter old = adapter_of("lora_hub_qkv", "adapters.1.0.1");
+  EXPECT_EQ(std::get<double>(old.config.find("alpha")->value), 4);
+  EXPECT_EQ(
+      join(old.notes),
+      "adapters before 1.1.0 trained without the scale alpha / r (this file is of adapters.1.0.1): alpha is taken as "
+      "4 instead of 16");
+  EXPECT_EQ(std::get<double>(adapter_of("ia3_adapters", "adapters.1.0.1").config.find("alpha")->value), 1);
+  for (const char* right : {"adapters.1.1.0", "adapters.2.0.0", "3.1.0"}) {
+    const ForeignAdapter later = adapter_of("lora_hub_qkv", right);
+    EXPECT_EQ(std::get<int64_t>(later.config.find("alpha")->value), 16) << right;
+    EXPECT_TRUE(later.notes.empty());
+  }
+}
+
 /// peft takes the first pattern of the file that matches, whatever its place in the alphabet.
 TEST(Import, TakesPatternsInTheOrderOfTheFile) {
   const testing::InRepository in_repository;
