@@ -11,6 +11,7 @@
 #include "experiment/toml.h"
 #include "formats/atomic_file.h"
 #include "formats/wording.h"
+#include "plugtune/blocks/text_file.h"
 #include "plugtune/error.h"
 
 namespace plugtune::experiment {
@@ -133,8 +134,13 @@ void check_same_experiment(const RunPaths& paths, const ConfigNode& resolved) {
 }
 
 std::string experiment_text(const fs::path& run, const ConfigNode& resolved) {
-  return fmt::format("# plugtune train {} --output <a new directory>: the same again, every default filled in\n{}",
-                     RunPaths(run).experiment().string(), write_toml(resolved));
+  const std::string file = RunPaths(run).experiment().string();
+  std::string text =
+      fmt::format("# plugtune train {} --output <a new directory>: the same again, every default filled in\n{}", file,
+                  write_toml(resolved));
+  if (first_non_utf8(text) != text.npos)
+    throw Error(file + ": a path or a name in it is not UTF-8, and it could not be read again; rename it");
+  return text;
 }
 
 std::map<std::string, std::string> flat_values(const ConfigNode& tables) {

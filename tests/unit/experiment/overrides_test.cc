@@ -44,6 +44,11 @@ TEST(Override, TablesAndKeysThatAreNotThereAreMade) {
   EXPECT_EQ(after("[strategy]\nplugin='a'\nrank=1\n", "strategy={plugin=\"b\"}", "strategy"), "{ plugin = \"b\" }");
 }
 
+TEST(Override, BytesThatAreNotUtf8AreRefused) {
+  EXPECT_EQ(mistake("", "data.path=\xB0\xA1"),
+            "--set data.path=\xB0\xA1: must be UTF-8, as the run's experiment.toml is");
+}
+
 TEST(Override, ElementsOfListsAreNamedByIndex) {
   const std::string two = "[[strategy]]\nplugin='a'\n[[strategy]]\nplugin='b'\n";
   EXPECT_EQ(after(two, "strategy[1].rank=16", "strategy[1].rank"), "16");

@@ -32,6 +32,18 @@ TEST_F(Runs, ANewRunHasItsExperimentFromTheFirstMoment) {
   EXPECT_EQ(run_state("runs/a"), RunState::kStarted);
 }
 
+/// TOML is UTF-8: a run whose experiment.toml nobody can read is not begun.
+TEST_F(Runs, PathsThatAreNotUtf8AreRefusedBeforeTraining) {
+  const std::string name = "runs/\xB0\xA1";
+  EXPECT_EQ(error_of([&] { RunDirectory(name, tables(), /*resume=*/false); }),
+            name + "/experiment.toml: a path or a name in it is not UTF-8, and it could not be read again; rename it");
+  EXPECT_FALSE(std::filesystem::exists(name));
+  ConfigNode data = tables();
+  data.set("data", {std::string("\xB0\xA1")});
+  EXPECT_EQ(opening(false, data),
+            "runs/a/experiment.toml: a path or a name in it is not UTF-8, and it could not be read again; rename it");
+}
+
 TEST_F(Runs, ARunIsNeverOverwritten) {
   std::filesystem::create_directories("runs/a");  // an empty directory is as good as none
   EXPECT_EQ(opening(false), "");
