@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <cstdio>
-#include <optional>
 #include <regex>
 #include <utility>
 
@@ -64,14 +63,6 @@ std::vector<std::pair<std::string, Tensor>> encoder_tensors(const TensorFile& fi
   for (const auto& [key, tensor] : file.tensors)
     tensors.emplace_back(without_prefix(is_legacy ? modern_name(key) : key, "bert."), tensor);
   return tensors;
-}
-
-std::optional<double> number_at(const ConfigNode& config, const char* key) {
-  const ConfigNode* node = config.find(key);
-  if (node == nullptr) return std::nullopt;
-  if (const auto* whole = std::get_if<int64_t>(&node->value)) return static_cast<double>(*whole);
-  const auto* real = std::get_if<double>(&node->value);
-  return real == nullptr ? std::nullopt : std::optional(*real);
 }
 
 /// Versions before 1.1.0 trained updates without their scale alpha / r. As the library's loading.py, which leaves unions as they are.

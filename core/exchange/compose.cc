@@ -9,6 +9,7 @@
 #include <set>
 #include <span>
 
+#include "exchange/json_config.h"
 #include "plugtune/error.h"
 
 namespace plugtune::exchange {
@@ -74,9 +75,7 @@ std::string of_first_alone(const ForeignAdapter& adapter) {
 }
 
 bool counts_from_the_end(const ForeignAdapter& adapter) {
-  const ConfigNode* positions = adapter.config.find("suffix_positions");
-  const auto* number = positions == nullptr ? nullptr : std::get_if<int64_t>(&positions->value);
-  return has_interventions(adapter) && number != nullptr && *number > 0;
+  return has_interventions(adapter) && number_at(adapter.config, "suffix_positions").value_or(0) > 0;
 }
 
 /// What is computed otherwise there, where one adapter is of several methods.

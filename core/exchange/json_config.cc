@@ -56,6 +56,14 @@ SortedJson json_from(const ConfigNode& config) {
   return json;
 }
 
+std::optional<double> number_at(const ConfigNode& config, const std::string& key) {
+  const ConfigNode* node = config.find(key);
+  if (node == nullptr) return std::nullopt;
+  if (const auto* whole = std::get_if<int64_t>(&node->value)) return static_cast<double>(*whole);
+  const auto* real = std::get_if<double>(&node->value);
+  return real == nullptr ? std::nullopt : std::optional(*real);
+}
+
 std::string python_json(const SortedJson& json) { return json.dump(2, ' ', /*ensure_ascii=*/true); }
 
 std::string string_of(const Json& object, const std::string& key, const std::string& subject) {

@@ -3,6 +3,7 @@
 
 #include <filesystem>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 
 #include "plugtune/config.h"
@@ -21,6 +22,9 @@ Json read_object(const std::filesystem::path& file);
 ConfigNode config_from(const Json& json);
 /// The reverse; an empty string becomes null, at every depth.
 SortedJson json_from(const ConfigNode& config);
+
+/// A number of a configuration; nothing when it is missing or of another type.
+std::optional<double> number_at(const ConfigNode& config, const std::string& key);
 
 /// As Python's json.dumps(indent=2, sort_keys=True) writes it.
 std::string python_json(const SortedJson& json);

@@ -8,8 +8,8 @@
 #include <vector>
 
 #include "experiment/toml.h"
-#include "plugtune/blocks/text_file.h"
 #include "plugtune/error.h"
+#include "text/unicode.h"
 
 namespace plugtune::experiment {
 
@@ -150,7 +150,7 @@ void set(ConfigNode& tables, const std::vector<Step>& steps, ConfigNode value) {
 
 void apply_override(ConfigNode& tables, const std::string& text) {
   try {
-    if (first_non_utf8(text) != text.npos) throw Error("must be UTF-8, as the run's experiment.toml is");
+    if (text::first_non_utf8(text) != text.npos) throw Error("must be UTF-8, as the run's experiment.toml is");
     KeyParser parser(text);
     const std::vector<Step> steps = parser.parse();
     if (parser.rest().empty() || parser.rest()[0] != '=') throw Error(kForm);

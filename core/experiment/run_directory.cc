@@ -11,8 +11,8 @@
 #include "experiment/toml.h"
 #include "formats/atomic_file.h"
 #include "formats/wording.h"
-#include "plugtune/blocks/text_file.h"
 #include "plugtune/error.h"
+#include "text/unicode.h"
 
 namespace plugtune::experiment {
 
@@ -138,7 +138,7 @@ std::string experiment_text(const fs::path& run, const ConfigNode& resolved) {
   std::string text =
       fmt::format("# plugtune train {} --output <a new directory>: the same again, every default filled in\n{}", file,
                   write_toml(resolved));
-  if (first_non_utf8(text) != text.npos)
+  if (text::first_non_utf8(text) != text.npos)
     throw Error(file + ": a path or a name in it is not UTF-8, and it could not be read again; rename it");
   return text;
 }

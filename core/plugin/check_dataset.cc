@@ -87,31 +87,8 @@ std::string check_task(const CheckSubject& subject) {
   return task.labels.empty() ? "" : "labels: " + join(task.labels);
 }
 
-/// Well-formed UTF-8: no overlong forms, no surrogates, nothing above U+10FFFF.
-bool is_utf8(const std::string& text) {
-  for (size_t i = 0; i < text.size();) {
-    const auto byte = [&](size_t at) { return at < text.size() ? static_cast<unsigned char>(text[at]) : 0u; };
-    const unsigned first = byte(i);
-    const size_t length = first < 0x80                    ? 1
-                          : first >= 0xC2 && first < 0xE0 ? 2
-                          : (first & 0xF0) == 0xE0        ? 3
-                          : first >= 0xF0 && first < 0xF5 ? 4
-                                                          : 0;
-    if (length == 0) return false;
-    for (size_t k = 1; k < length; ++k) {
-      if ((byte(i + k) & 0xC0) != 0x80) return false;
-    }
-    const unsigned second = byte(i + 1);
-    if ((first == 0xE0 && second < 0xA0) || (first == 0xED && second > 0x9F) || (first == 0xF0 && second < 0x90) ||
-        (first == 0xF4 && second > 0x8F)) {
-      return false;
-    }
-    i += length;
-  }
-  return true;
-}
-
 std::string example_problem(const Example& example, const Task& task) {
+  const auto is_utf8 = [](const std::string& text) { return first_non_utf8(text) == text.npos; };
   if (!is_utf8(example.text_a) || !is_utf8(example.text_b)) return "its text is not UTF-8";
   if (!task.pairs && !example.text_b.empty()) return "has a second text, but the task says that there are no pairs";
   const std::string problem = data::answer_problem(example, task);

@@ -71,18 +71,18 @@ Board::Board(const Study& study, std::vector<PluginTables> plugins) : study_(stu
   plugins_.resize(study_.methods.size());
 }
 
-void Board::check_settings(const PlannedRun& run, const ConfigNode& there, const Names& started_from_it) const {
+void Board::check_settings(const PlannedRun& run, const ConfigNode& there, const Plan& plan) const {
   const std::vector<std::string> found = differences_from_plan(run.tables, there, plugins_[run.key.method]);
   if (found.empty()) return;
-  throw Error(
-      fmt::format("{}: was run with other settings, {}; remove it{}, or give the study another study.directory",
-                  directory(run.id).string(), join(found),
-                  started_from_it.empty() ? "" : fmt::format(" and what started from it ({})", join(started_from_it))));
+  const std::vector<std::string> after = started_from(run.id, plan);
+  throw Error(fmt::format("{}: was run with other settings, {}; remove it{}, or give the study another study.directory",
+                          directory(run.id).string(), join(found),
+                          after.empty() ? "" : fmt::format(" and what started from it ({})", join(after))));
 }
 
-Board::Names Board::started_from(const Plan& plan, const std::string& id) const {
+std::vector<std::string> Board::started_from(const std::string& id, const Plan& plan) const {
   std::set<std::string> all = {id};
-  Names there;
+  std::vector<std::string> there;
   for (const PlannedRun& run : plan.runs) {
     if (std::ranges::none_of(run.sources, [&](const std::string& source) { return all.contains(source); })) continue;
     all.insert(run.id);
@@ -92,16 +92,16 @@ Board::Names Board::started_from(const Plan& plan, const std::string& id) const 
   return there;
 }
 
-Status Board::read(const PlannedRun& run, const Names& started_from_it) const {
+Status Board::read(const PlannedRun& run, const Plan& plan) const {
   const experiment::RunPaths paths(directory(run.id));
   Status status;
   if (is_there(paths.report())) {
     status.report = report::read_report(paths.report());
-    check_settings(run, status.report->experiment, started_from_it);
+    check_settings(run, status.report->experiment, plan);
     status.phase = Phase::kFinished;
     status.has_delta = is_there(paths.delta_info()) && is_there(paths.delta_tensors());
   } else if (is_there(paths.experiment())) {
-    check_settings(run, experiment::read_toml(paths.experiment()), started_from_it);
+    check_settings(run, experiment::read_toml(paths.experiment()), plan);
     status.phase = Phase::kStarted;
   }
   if (status.phase != Phase::kFinished && is_there(error_file(run.id))) {
@@ -118,7 +118,7 @@ void Board::look(const Plan& plan) {
     const auto known = planned_.find(run.id);
     if (known != planned_.end() && known->second == planned) continue;
     try {
-      statuses_[run.id] = read(run, started_from(plan, run.id));
+      statuses_[run.id] = read(run, plan);
       planned_[run.id] = planned;
     } catch (const Error& error) {
       problems.insert(problems.end(), error.problems().begin(), error.problems().end());
@@ -127,8 +127,8 @@ void Board::look(const Plan& plan) {
   if (!problems.empty()) throw Error(problems);
 }
 
-void Board::refresh(const PlannedRun& run) {
-  statuses_[run.id] = read(run, {});
+void Board::refresh(const PlannedRun& run, const Plan& plan) {
+  statuses_[run.id] = read(run, plan);
   planned_[run.id] = experiment::write_toml(run.tables);
 }
 

@@ -45,7 +45,7 @@ class Board {
   /// are there with other settings or a damaged report.
   void look(const Plan& plan);
   /// Looks at one again.
-  void refresh(const PlannedRun& run);
+  void refresh(const PlannedRun& run, const Plan& plan);
   const Status& status(const std::string& id) const;
 
   /// The search's value of a run, as make_plan() asks for it.
@@ -56,11 +56,11 @@ class Board {
   std::filesystem::path error_file(const std::string& id) const { return study_.directory / (id + ".error"); }
 
  private:
-  using Names = std::vector<std::string>;
-  /// @param started_from_it  runs that are there, for messages
-  Status read(const PlannedRun& run, const Names& started_from_it) const;
-  void check_settings(const PlannedRun& run, const ConfigNode& there, const Names& started_from_it) const;
-  Names started_from(const Plan& plan, const std::string& id) const;
+  /// @param plan  that the run is of: what started from it is named in messages
+  Status read(const PlannedRun& run, const Plan& plan) const;
+  void check_settings(const PlannedRun& run, const ConfigNode& there, const Plan& plan) const;
+  /// Runs that are there, ids.
+  std::vector<std::string> started_from(const std::string& id, const Plan& plan) const;
 
   const Study& study_;
   std::vector<PluginTables> plugins_;

@@ -112,7 +112,7 @@ void Sweep::finish(const PlannedRun& run, int status) {
   std::error_code ignored;
   fs::remove(errors, ignored);
   if (!failure.empty()) formats::write_file_atomically(board_.error_file(run.id), failure + "\n");
-  board_.refresh(run);
+  board_.refresh(run, plan_);
   plan_ = current_plan(study_, board_);
   const Status now = board_.status(run.id);
   if (now.phase != Phase::kFinished) return show(fmt::format("{}: failed: {}", run.id, failure));
@@ -144,7 +144,7 @@ void Sweep::tidy(const Work& work) {
     fs::remove_all(paths.checkpoints(), ignored);
     if (work.kept.contains(run.id) || !board_.status(run.id).has_delta) continue;
     fs::remove_all(paths.delta(), ignored);
-    board_.refresh(run);
+    board_.refresh(run, plan_);
   }
 }
 
@@ -210,7 +210,7 @@ std::vector<std::string> Sweep::train_all() {
   std::error_code ignored;
   for (const PlannedRun& run : plan_.runs)  // what failed is tried again
     if (board_.status(run.id).phase == Phase::kFailed && fs::remove(board_.error_file(run.id), ignored))
-      board_.refresh(run);
+      board_.refresh(run, plan_);
   while (true) {
     plan_ = current_plan(study_, board_);
     Work work = work_of(study_, plan_, board_);

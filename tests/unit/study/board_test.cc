@@ -1,6 +1,8 @@
 // board_test.cc - what the disk says of runs: finished, of other settings, failed; and what is left to train.
 #include "study/board.h"
 
+#include <fmt/format.h>
+
 #include <cmath>
 #include <filesystem>
 
@@ -16,15 +18,20 @@ namespace fs = std::filesystem;
 
 class BoardTest : public experiment::InFolder {
  protected:
-  BoardTest()
-      : study(study_from(std::string("[study]\nname = \"s\"\nseeds = [1]\nsizes = [10]\n") + kCommonTables + R"(
+  BoardTest() : study(study_of_rank(4)) {}
+
+  static Study study_of_rank(int rank) {
+    return study_from(std::string("[study]\nname = \"s\"\nseeds = [1]\nsizes = [10]\n") + kCommonTables +
+                      fmt::format(R"(
 [[method]]
 name = "a"
-strategy = { plugin = "x", rank = 4 }
+strategy = {{ plugin = "x", rank = {} }}
 [[method]]
 name = "b"
-strategy = { plugin = "y", sources = ["{a}"] }
-)")) {}
+strategy = {{ plugin = "y", sources = ["{{a}}"] }}
+)",
+                                  rank));
+  }
 
   void finish(const Plan& plan, const std::string& id, double accuracy = 0.5, bool with_delta = false) const {
     const fs::path directory = study.directory / id;
@@ -75,14 +82,7 @@ TEST_F(BoardTest, ARunOfOtherSettingsIsRefusedByTheirNames) {
 TEST_F(BoardTest, WhatStartedFromARunOfOtherSettingsIsNamedWithIt) {
   const Plan plan = plan_with(study, {});
   finish(plan, a), finish(plan, b);
-  study = study_from(std::string("[study]\nname = \"s\"\nseeds = [1]\nsizes = [10]\n") + kCommonTables + R"(
-[[method]]
-name = "a"
-strategy = { plugin = "x", rank = 8 }
-[[method]]
-name = "b"
-strategy = { plugin = "y", sources = ["{a}"] }
-)");
+  study = study_of_rank(8);
   EXPECT_EQ(
       experiment::error_of([&] { left(); }),
       "studies/s/runs/a-n10-seed1: was run with other settings, strategy.rank: 4 there, 8 here; remove it and what "

@@ -91,11 +91,11 @@ strategy = { plugin = "x" }
     std::filesystem::create_directories(study.directory / id);
     report::write_report(study.directory / id / "report.json",
                          report_of(plan.find(id)->tables, 0.75, {0, 0, 0, 1, 1, 1}));
-    board.refresh(*plan.find(id));
+    board.refresh(*plan.find(id), plan);
   }
   std::filesystem::create_directories(study.directory / "runs");
   std::ofstream(study.directory / "runs/b-nall-seed2.error") << "no memory\n";
-  board.refresh(*plan.find("runs/b-nall-seed2"));
+  board.refresh(*plan.find("runs/b-nall-seed2"), plan);
   View view = view_of(study, plan, board);
   write("log.jsonl", "{\"step\": 5, \"epoch\": 0.5, \"loss\": 0.625}\n{\"step\": 7, \"epo");
   view.running.push_back(running_run(*plan.find("runs/b-n10-seed2"), "log.jsonl"));
