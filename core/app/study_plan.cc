@@ -92,8 +92,10 @@ std::string plan_text(const study::Study& study, study::Board& board, const stud
   for (size_t i = 0; i < plan.choices.size(); ++i) {
     const auto& method = study.methods[i];
     if (plan.choices[i].rate) continue;
-    text += fmt::format("{}: its rate is chosen from {}; then {} more\n", method.name,
-                        plural(method.rates.size(), "rate"), plural(method.sizes.size() * method.seeds.size(), "run"));
+    const std::string then =
+        method.is_source ? "what starts from it" : plural(method.sizes.size() * method.seeds.size(), "run") + " more";
+    text += fmt::format("{}: its rate is chosen from {}; then {}\n", method.name, plural(method.rates.size(), "rate"),
+                        then);
   }
   const auto left = estimate.seconds_left(study, plan, work, board, {});
   const study::View view = study::view_of(study, plan, board);

@@ -5,8 +5,11 @@
 #include <cmath>
 #include <filesystem>
 #include <map>
+#include <set>
 
+#include "experiment/run_directory.h"
 #include "formats/wording.h"
+#include "plugtune/error.h"
 #include "report/chart.h"
 #include "report/compare_rows.h"
 #include "report/page.h"
@@ -77,34 +80,95 @@ std::string pareto(const Runs& runs, const std::string& metric, const ChartAxis&
   return draw(pareto_chart(title, cost, {metric}, points, /*lower_is_better=*/train::is_better(metric, 0, 1)));
 }
 
-/// Values by how many examples trained, a curve for each set of strategies; "" when all runs had as many.
-std::string sizes(const Runs& runs, const std::string& metric) {
-  std::map<int64_t, int> all_sizes;
-  std::vector<std::string> names;
-  std::map<std::string, std::map<int64_t, std::vector<double>>> values;
+/// Takes "-seed1" off the end of a name, or what else is before the number.
+bool take_off(std::string& name, const std::string& before) {
+  const std::string head = name.substr(0, name.find_last_not_of("0123456789") + 1);
+  if (head.size() == name.size() || !head.ends_with(before)) return false;
+  name.resize(head.size() - before.size());
+  return true;
+}
+
+/// What a strategy starts from is another run with every size and seed of a study, and the same method:
+/// "runs/adapter-n400-seed1", "runs/adapter-nall-seed2".
+void forget_size_and_seed(ConfigNode& node) {
+  if (auto* table = std::get_if<ConfigNode::Table>(&node.value)) {
+    for (auto& [key, value] : *table)
+      forget_size_and_seed(value);
+  } else if (auto* array = std::get_if<ConfigNode::Array>(&node.value)) {
+    for (ConfigNode& value : *array)
+      forget_size_and_seed(value);
+  } else if (auto* text = std::get_if<std::string>(&node.value); text != nullptr && take_off(*text, "-seed")) {
+    if (text->ends_with("-nall"))
+      text->resize(text->size() - 5);
+    else
+      take_off(*text, "-n");
+  }
+}
+
+/// Runs of the same strategies with the same settings.
+struct Alike {
+  std::string name;                                 ///< of the strategies
+  std::map<std::string, std::string> settings;      ///< of all of them: "strategy.rank", "strategy[1].rank"
+  std::map<int64_t, std::vector<double>> values{};  ///< by training examples
+};
+
+Alike alike_of(const RunReport& report) {
+  ConfigNode settings{ConfigNode::Table{}};
+  if (const ConfigNode* strategy = report.experiment.find("strategy")) settings.set("strategy", *strategy);
+  forget_size_and_seed(settings);
+  return {strategies_text(report), experiment::flat_values(settings)};
+}
+
+std::vector<Alike> alike_runs(const Runs& runs, const std::string& metric) {
+  std::vector<Alike> all;
   for (const ComparedRun& run : runs) {
     const double value = value_of(run.report.final_metrics(), metric);
     if (!std::isfinite(value) || run.report.data.train_examples <= 0) continue;
-    const std::string name = strategies_text(run.report);
-    if (std::ranges::find(names, name) == names.end()) names.push_back(name);
-    values[name][run.report.data.train_examples].push_back(value);
-    ++all_sizes[run.report.data.train_examples];
+    Alike own = alike_of(run.report);
+    auto at = std::ranges::find_if(
+        all, [&](const Alike& other) { return other.name == own.name && other.settings == own.settings; });
+    if (at == all.end()) at = all.insert(all.end(), std::move(own));
+    at->values[run.report.data.train_examples].push_back(value);
   }
+  return all;
+}
+
+/// "method (rank 4)": with the settings that tell it from others of the same strategies.
+std::string name_with_settings(const Alike& own, const std::vector<Alike>& all) {
+  std::vector<std::string> telling;
+  for (const auto& [key, value] : own.settings) {
+    const bool tells = std::ranges::any_of(all, [&](const Alike& other) {
+      const auto at = other.settings.find(key);
+      return other.name == own.name && (at == other.settings.end() || at->second != value);
+    });
+    const std::string table = "strategy.";
+    if (tells) telling.push_back((key.starts_with(table) ? key.substr(table.size()) : key) + " " + value);
+  }
+  return telling.empty() ? own.name : fmt::format("{} ({})", own.name, join(telling));
+}
+
+/// Values by how many examples trained, a curve for each set of strategies and settings; "" when all runs had as many.
+std::string sizes(const Runs& runs, const std::string& metric) {
+  const std::vector<Alike> all = alike_runs(runs, metric);
+  std::set<int64_t> all_sizes;
+  for (const Alike& alike : all)
+    for (const auto& [size, seen] : alike.values)
+      all_sizes.insert(size);
   if (all_sizes.size() < 2) return "";
   Chart chart{metric + " by training examples",
               {"training examples", axis_text, /*is_log=*/true},
               {metric},
               {},
-              "Where several runs share strategies and size, their mean."};
-  for (size_t i = 0; i < names.size(); ++i) {
-    ChartSeries series{names[i], {}, ChartSeries::Look::kLineAndDots, i};
-    for (const auto& [size, seen] : values[names[i]]) {
+              "Where several runs share strategies, their settings and size, their mean."};
+  for (size_t i = 0; i < all.size(); ++i) {
+    ChartSeries series{name_with_settings(all[i], all), {}, ChartSeries::Look::kLineAndDots, i};
+    for (const auto& [size, seen] : all[i].values) {
       double sum = 0;
       for (const double value : seen)
         sum += value;
       const double mean = sum / static_cast<double>(seen.size());
       series.points.push_back({static_cast<double>(size), mean,
-                               fmt::format("{}, {} examples: {} {:.6g}{}", names[i], grouped(size), metric, mean,
+                               fmt::format("{}, {} examples: {} {:.6g}{}", series.name, grouped(size), metric, mean,
                                            seen.size() > 1 ? fmt::format(", mean of {} runs", seen.size()) : "")});
     }
     chart.series.push_back(std::move(series));

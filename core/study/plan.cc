@@ -26,6 +26,14 @@ std::vector<Rung> rungs_of(const Study& study, size_t rates) {
   return rungs;
 }
 
+/// How many rates the rungs from `first` on try when `left` of them are left.
+size_t rates_from(const std::vector<Rung>& rungs, size_t first, size_t left) {
+  size_t rates = 0;
+  for (size_t i = first; i < rungs.size(); ++i)
+    rates += std::min(rungs[i].rates, left);
+  return rates;
+}
+
 class Planner {
  public:
   Planner(const Study& study, const std::string& metric, const SearchValue& value)
@@ -125,14 +133,17 @@ class Planner {
     if (rates.empty()) rates.push_back(rate_of(method));
     const std::vector<Rung> rungs = rungs_of(study_, rates.size());
     Choice& choice = plan_.choices[method];
-    for (const Rung& rung : rungs)
-      choice.search_runs += static_cast<int64_t>(rung.rates * study_.search->seeds.size());
+    const auto with_seeds = [&](size_t runs) { return static_cast<int64_t>(runs * study_.search->seeds.size()); };
+    choice.search_runs = with_seeds(rates_from(rungs, 0, rates.size()));
     if (!has_search(study_, method)) choice.rate = rates.front();
     if (!sources_are_chosen(method)) return;
+    size_t tried = 0;
     for (size_t i = 0; i < rungs.size(); ++i) {
+      tried += rates.size();
       auto values = plan_rung(method, rates, rungs[i].shorter);
       if (!values || !has_search(study_, method)) return;
       std::erase_if(*values, [](const auto& entry) { return !std::isfinite(entry.first); });
+      choice.search_runs = with_seeds(tried + rates_from(rungs, i + 1, values->size()));
       if (values->empty()) return;  // no rate came to its end: told as failed runs
       std::ranges::stable_sort(
           *values, [&](const auto& a, const auto& b) { return train::is_better(metric_, a.first, b.first); });

@@ -33,7 +33,7 @@ struct TriedRate {
 struct Choice {
   std::optional<ConfigNode> rate;  ///< not chosen yet: none
   std::vector<TriedRate> tried;    ///< in the order of the file; empty: there was nothing to choose
-  int64_t search_runs = 0;         ///< how many its search takes, whatever comes out
+  int64_t search_runs = 0;         ///< how many its search takes: fewer than at first once rates have failed
 };
 
 struct Plan {

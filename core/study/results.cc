@@ -2,6 +2,7 @@
 #include "study/results.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "experiment/experiment.h"
 #include "experiment/overrides.h"
@@ -56,35 +57,57 @@ ResultRow row_of(const Study& study, const Plan& plan, const Board& board, size_
     totals.push_back(report->total_seconds);
   }
   row.metrics = metrics_of(row.runs);
-  row.epoch_seconds = mean_of(epochs);
-  row.total_seconds = mean_of(totals);
+  row.epoch_seconds = times_of(epochs);
+  row.total_seconds = times_of(totals);
   return row;
 }
 
-const ResultRow* best_of(const std::vector<ResultRow>& rows, const std::string& metric) {
+/// @param but  not this one; nullptr: any
+const ResultRow* best_of(const std::vector<ResultRow>& rows, const std::string& metric, const ResultRow* but) {
   const ResultRow* best = nullptr;
   for (const ResultRow& row : rows) {
     const Mean* mean = row.find(metric);
-    if (mean == nullptr || !std::isfinite(mean->value)) continue;
+    if (&row == but || mean == nullptr || !std::isfinite(mean->value)) continue;
     if (best == nullptr || train::is_better(metric, mean->value, best->find(metric)->value)) best = &row;
   }
   return best;
 }
 
-std::vector<Comparison> comparisons_of(const Study& study, const std::vector<ResultRow>& rows, const ResultRow& best,
+/// Rows that have runs: the best one, where it is the reference the second best, and the others in the file's order.
+std::vector<const ResultRow*> in_order(const Study& study, const std::vector<ResultRow>& rows, const ResultRow& best,
                                        const std::string& metric) {
-  std::vector<Comparison> all;
-  const auto add = [&](const ResultRow& first, const ResultRow& second) {
-    if (first.runs.empty() || second.runs.empty()) return;
-    all.push_back(compare_methods(study.methods[first.method].name, first.runs, study.methods[second.method].name,
-                                  second.runs, metric, kBootstrapSeed));
-  };
+  const ResultRow* second = best.method == study.reference ? best_of(rows, metric, &best) : nullptr;
+  std::vector<const ResultRow*> order = {&best};
+  if (second != nullptr) order.push_back(second);
   for (const ResultRow& row : rows)
-    if (row.method != best.method) add(best, row);
-  if (best.method == study.reference) return all;
-  for (const ResultRow& row : rows)
-    if (row.method != best.method && row.method != study.reference) add(row, rows[study.reference]);
-  return all;
+    if (&row != &best && &row != second && !row.runs.empty()) order.push_back(&row);
+  return order;
+}
+
+/// All pairs, and those of them that are told.
+void compare_all(const Study& study, const ResultRow& best, const std::string& metric, SizeResults& results) {
+  const std::vector<const ResultRow*> order = in_order(study, results.rows, best, metric);
+  const bool is_reference_best = best.method == study.reference;
+  Bootstrap bootstrap(metric, kBootstrapSeed);
+  std::vector<bool> is_told;
+  for (size_t i = 0; i < order.size(); ++i) {
+    for (size_t j = i + 1; j < order.size(); ++j) {
+      const ResultRow *first = order[i], *second = order[j];
+      if (i > 0 && first->method == study.reference) std::swap(first, second);  // others are set beside it
+      results.pairs.push_back(compare_methods(study.methods[first->method].name, first->runs,
+                                              study.methods[second->method].name, second->runs, bootstrap));
+      is_told.push_back(i == 0 || (is_reference_best ? i == 1 : second->method == study.reference));
+    }
+  }
+  correct_for_number(results.pairs);
+  for (size_t i = 0; i < is_told.size(); ++i)
+    if (is_told[i]) results.comparisons.push_back(results.pairs[i]);
+}
+
+void set_relative_times(std::vector<ResultRow>& rows, const Times& reference) {
+  for (ResultRow& row : rows)
+    if (row.epoch_seconds.is_steady() && reference.is_steady())
+      row.relative_time = row.epoch_seconds.median / reference.median;
 }
 
 SizeResults size_results(const Study& study, const Plan& plan, const Board& board, const ConfigNode& size,
@@ -93,12 +116,11 @@ SizeResults size_results(const Study& study, const Plan& plan, const Board& boar
   results.size = whole(size);
   for (size_t i = 0; i < study.methods.size(); ++i)
     if (!study.methods[i].is_source) results.rows.push_back(row_of(study, plan, board, i, size));
-  for (ResultRow& row : results.rows)
-    row.relative_time = row.epoch_seconds.value / results.rows[study.reference].epoch_seconds.value;
-  const ResultRow* best = best_of(results.rows, metric);
+  set_relative_times(results.rows, results.rows[study.reference].epoch_seconds);
+  const ResultRow* best = best_of(results.rows, metric, nullptr);
   if (best == nullptr) return results;
   results.best = study.methods[best->method].name;
-  results.comparisons = comparisons_of(study, results.rows, *best, metric);
+  compare_all(study, *best, metric, results);
   return results;
 }
 
@@ -107,6 +129,13 @@ SizeResults size_results(const Study& study, const Plan& plan, const Board& boar
 const Mean* ResultRow::find(const std::string& metric) const {
   const auto at = std::ranges::find(metrics, metric, [](const auto& entry) { return entry.first; });
   return at == metrics.end() ? nullptr : &at->second;
+}
+
+std::string edge_of(const Choice& choice) {
+  if (!choice.rate || choice.tried.size() < 2) return "";
+  const auto [smallest, largest] = std::ranges::minmax(choice.tried, {}, &TriedRate::rate);
+  const double rate = real(*choice.rate);
+  return rate == largest.rate ? "largest" : rate == smallest.rate ? "smallest" : "";
 }
 
 Results results_of(const Study& study, const Plan& plan, const Board& board) {

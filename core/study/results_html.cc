@@ -33,25 +33,26 @@ std::string mean_title(const std::string& name, const std::string& metric, const
   return title;
 }
 
-/// The metric of each method against what it costs, at one size.
+/// The metric of each method against what it costs, at one size. Methods whose cost is not finite are left out.
 std::string costs(const Study& study, const Results& results, const SizeResults& size, const std::string& title,
-                  const report::ChartAxis& axis, double (*cost_of)(const ResultRow&)) {
+                  const report::ChartAxis& axis, double (*cost_of)(const ResultRow&), const std::string& more = "") {
   std::vector<report::ParetoPoint> points;
   for (const ResultRow& row : size.rows) {
     const Mean* mean = row.find(results.metric);
-    if (mean == nullptr) continue;
+    if (mean == nullptr || !std::isfinite(cost_of(row))) continue;
     const std::string& name = study.methods[row.method].name;
     points.push_back(
         {name,
          fmt::format("{}; {} parameters train, {} an epoch", mean_title(name, results.metric, *mean),
-                     formats::grouped(row.trainable_parameters), report::duration_text(row.epoch_seconds.value)),
+                     formats::grouped(row.trainable_parameters), report::duration_text(row.epoch_seconds.median)),
          cost_of(row), mean->value, mean->interval.low, mean->interval.high});
   }
   if (points.size() < 2) return "";
   Chart chart =
       report::pareto_chart(fmt::format("{} by {}, {}", results.metric, title, examples_text(size)), axis,
                            {results.metric}, points, /*lower_is_better=*/train::is_better(results.metric, 0, 1));
-  chart.caption = "Lines up and down are 95 % intervals over seeds: where they overlap, the order may be chance.";
+  chart.caption =
+      "Lines up and down are 95 % intervals over seeds: where they overlap, the order may be chance." + more;
   return draw(chart);
 }
 
@@ -61,8 +62,10 @@ std::string all_costs(const Study& study, const Results& results) {
     out += costs(study, results, size, "trainable parameters",
                  {"trainable parameters", report::axis_text, /*is_log=*/true},
                  [](const ResultRow& row) { return static_cast<double>(row.trainable_parameters); });
-    out += costs(study, results, size, "time of an epoch", {"time of an epoch", report::duration_text, /*is_log=*/true},
-                 [](const ResultRow& row) { return row.epoch_seconds.value; });
+    out += costs(
+        study, results, size, "time of an epoch", {"time of an epoch", report::duration_text, /*is_log=*/true},
+        [](const ResultRow& row) { return row.epoch_seconds.is_steady() ? row.epoch_seconds.median : NAN; },
+        " Times are medians; methods whose times spread too far over seeds are left out.");
   }
   return out;
 }
@@ -99,21 +102,24 @@ std::string by_rate(const Study& study, const Results& results) {
               {results.search_metric},
               {},
               "The ring is the rate that was chosen."};
+  bool all_to_the_end = true;
   for (size_t i = 0; i < results.choices.size(); ++i) {
     const Choice& choice = results.choices[i];
     ChartSeries series{study.methods[i].name, {}, ChartSeries::Look::kLineAndDots, i};
     std::vector<TriedRate> tried = choice.tried;
+    // What a third of the steps came to does not stand on one line with what all of them did.
+    if (std::erase_if(tried, [](const TriedRate& rate) { return rate.shorter > 1; }) > 0) all_to_the_end = false;
     std::ranges::sort(tried, {}, &TriedRate::rate);
     for (const TriedRate& rate : tried) {
       const bool is_chosen = choice.rate && real(*choice.rate) == rate.rate;
-      const std::string shorter = rate.shorter > 1 ? fmt::format(", after 1/{} of the steps", rate.shorter) : "";
       series.points.push_back({rate.rate, rate.is_known ? rate.value : NAN,
-                               fmt::format("{} at {}: {} {:.6g}{}{}", study.methods[i].name, rate_text(rate.rate),
-                                           results.search_metric, rate.value, shorter, is_chosen ? ", chosen" : ""),
+                               fmt::format("{} at {}: {} {:.6g}{}", study.methods[i].name, rate_text(rate.rate),
+                                           results.search_metric, rate.value, is_chosen ? ", chosen" : ""),
                                "", is_chosen});
     }
     if (!series.points.empty()) chart.series.push_back(std::move(series));
   }
+  if (!all_to_the_end) chart.caption += " Rates that were not trained to the end are in the table alone.";
   return draw(chart);
 }
 

@@ -19,6 +19,14 @@ Json interval_json(const Interval& interval) {
 
 Json mean_json(const Mean& mean) { return {{"mean", number(mean.value)}, {"interval", interval_json(mean.interval)}}; }
 
+/// No interval: what times are of, no test of seeds knows.
+Json times_json(const Times& times) {
+  return {{"mean", number(times.mean)},
+          {"interval", Json(nullptr)},
+          {"median", number(times.median)},
+          {"spread", number(times.spread)}};
+}
+
 Json row_json(const Study& study, const ResultRow& row) {
   Json json = {{"method", study.methods[row.method].name},
                {"runs", row.runs.size()},
@@ -26,9 +34,9 @@ Json row_json(const Study& study, const ResultRow& row) {
                {"rate", number(row.rate)},
                {"trainable_parameters", row.trainable_parameters},
                {"trainable_fraction", row.trainable_fraction},
-               {"epoch_seconds", mean_json(row.epoch_seconds)},
+               {"epoch_seconds", times_json(row.epoch_seconds)},
                {"relative_time", number(row.relative_time)},
-               {"total_seconds", mean_json(row.total_seconds)}};
+               {"total_seconds", times_json(row.total_seconds)}};
   json["metrics"] = Json::object();
   for (const auto& [name, mean] : row.metrics)
     json["metrics"][name] = mean_json(mean);
@@ -58,11 +66,13 @@ Json comparison_json(const Comparison& pair) {
           {"first_value", number(pair.first_value)},
           {"second_value", number(pair.second_value)},
           {"difference", number(pair.difference)},
-          {"over_examples", interval_json(pair.over_examples)},
+          {"over_examples", interval_json(pair.over_examples.interval)},
           {"over_seeds", interval_json(pair.over_seeds.interval)},
           {"student_p", number(pair.student_p)},
           {"mcnemar", mcnemar},
           {"distinguishable", pair.is_distinguishable},
+          {"p", number(pair.p)},
+          {"holm_p", number(pair.holm_p)},
           {"sentence", pair.sentence}};
 }
 
@@ -71,6 +81,7 @@ Json choices_json(const Study& study, const Results& results) {
   for (size_t i = 0; i < results.choices.size(); ++i) {
     const Choice& choice = results.choices[i];
     if (choice.tried.empty()) continue;
+    const std::string edge = edge_of(choice);
     Json tried = Json::array();
     for (const TriedRate& rate : choice.tried)
       tried.push_back({{"rate", rate.rate},
@@ -78,6 +89,7 @@ Json choices_json(const Study& study, const Results& results) {
                        {"part_of_length", 1.0 / static_cast<double>(rate.shorter)}});
     choices.push_back({{"method", study.methods[i].name},
                        {"rate", choice.rate ? number(real(*choice.rate)) : Json(nullptr)},
+                       {"edge", edge.empty() ? Json(nullptr) : Json(edge)},
                        {"tried", tried}});
   }
   return choices;
@@ -99,13 +111,15 @@ Json results_json(const Study& study, const Results& results) {
   json["rates"] = choices_json(study, results);
   json["sizes"] = Json::array();
   for (const SizeResults& size : results.sizes) {
-    Json rows = Json::array(), comparisons = Json::array();
+    Json rows = Json::array(), comparisons = Json::array(), pairs = Json::array();
     for (const ResultRow& row : size.rows)
       if (row.of > 0) rows.push_back(row_json(study, row));
     for (const Comparison& pair : size.comparisons)
       comparisons.push_back(comparison_json(pair));
+    for (const Comparison& pair : size.pairs)
+      pairs.push_back(comparison_json(pair));
     json["sizes"].push_back(
-        {{"size", size.size}, {"best", size.best}, {"methods", rows}, {"comparisons", comparisons}});
+        {{"size", size.size}, {"best", size.best}, {"methods", rows}, {"comparisons", comparisons}, {"pairs", pairs}});
   }
   return json;
 }

@@ -20,7 +20,7 @@ std::string mean_text(const Mean& mean) {
   return mean.interval.is_known() ? fmt::format("{} ± {:.4f}", value, mean.half_width()) : value;
 }
 
-std::string time_text(const Mean& mean) { return mean.count == 0 ? "-" : report::duration_text(mean.value); }
+std::string time_text(const Times& times) { return times.count == 0 ? "-" : report::duration_text(times.median); }
 
 std::vector<std::string> metric_names(const SizeResults& size) {
   for (const ResultRow& row : size.rows) {
@@ -74,8 +74,9 @@ TextTable comparison_table(const SizeResults& size) {
     std::vector<std::string> mcnemar;
     for (const McNemar& test : pair.mcnemar)
       mcnemar.push_back(p_text(test.p));
-    table.add({pair.first, pair.second, fmt::format("{:+.4f}", pair.difference), interval_cell(pair.over_examples),
-               interval_cell(pair.over_seeds.interval), p_text(pair.student_p), mcnemar.empty() ? "-" : join(mcnemar)});
+    table.add({pair.first, pair.second, fmt::format("{:+.4f}", pair.difference),
+               interval_cell(pair.over_examples.interval), interval_cell(pair.over_seeds.interval),
+               p_text(pair.student_p), mcnemar.empty() ? "-" : join(mcnemar)});
   }
   return table;
 }
@@ -109,6 +110,30 @@ TextTable rate_table(const Study& study, const Results& results) {
   return table;
 }
 
+/// "first, second: the largest rate tried was chosen; try larger ones"
+std::vector<std::string> edge_lines(const Study& study, const Results& results) {
+  std::vector<std::string> lines;
+  for (const auto& [edge, beyond] : {std::pair("largest", "larger"), std::pair("smallest", "smaller")}) {
+    std::vector<std::string> names;
+    for (size_t i = 0; i < results.choices.size(); ++i)
+      if (edge_of(results.choices[i]) == edge) names.push_back(study.methods[i].name);
+    if (!names.empty())
+      lines.push_back(fmt::format("{}: the {} rate tried was chosen; try {} ones", join(names), edge, beyond));
+  }
+  return lines;
+}
+
+std::string note_text(const Study& study, const Results& results) {
+  std::string note = fmt::format(
+      "{} of {} runs are finished. ± and intervals: 95 %, Student's t over seeds, paired bootstrap over test examples; "
+      "neither these nor p values are corrected for the number of pairs, sentences tell what Holm's correction leaves "
+      "open. Times: medians over seeds, of machines that may differ or be busy; none is relative where they spread by "
+      "more than {:.0f} %.",
+      results.finished, results.total, 100 * kMostSpread);
+  if (study.jobs > 1) note += fmt::format(" Times were taken with {} runs side by side.", study.jobs);
+  return note;
+}
+
 /// The same page with tables and headings in two ways.
 template <class Table, class Heading, class Item>
 std::string page(const Study& study, const Results& results, const Table& in_table, const Heading& heading,
@@ -117,6 +142,10 @@ std::string page(const Study& study, const Results& results, const Table& in_tab
   const TextTable rates = rate_table(study, results);
   if (!rates.empty())
     out += heading(fmt::format("rates: {} on the validation split", results.search_metric)) + in_table(rates) + "\n";
+  const std::vector<std::string> edges = edge_lines(study, results);
+  for (const std::string& line : edges)
+    out += item(line);
+  if (!edges.empty()) out += "\n";
   for (const SizeResults& size : results.sizes) {
     const std::string examples =
         size.size == 0 ? "all training examples" : formats::grouped(size.size) + " training examples";
@@ -128,12 +157,7 @@ std::string page(const Study& study, const Results& results, const Table& in_tab
       out += item(pair.sentence);
     out += "\n";
   }
-  std::string note = fmt::format(
-      "{} of {} runs are finished. ± and intervals: 95 %, Student's t over seeds, paired bootstrap over test examples; "
-      "neither these nor p values are corrected for the number of pairs.",
-      results.finished, results.total);
-  if (study.jobs > 1) note += fmt::format(" Times were taken with {} runs side by side.", study.jobs);
-  return out + note + "\n";
+  return out + note_text(study, results) + "\n";
 }
 
 }  // namespace
@@ -177,7 +201,7 @@ std::string results_csv(const Study& study, const Results& results) {
         table.add({study.methods[row.method].name, std::to_string(size.size), number(row.rate), name,
                    number(mean.value), number(mean.interval.low), number(mean.interval.high),
                    std::to_string(row.runs.size()), std::to_string(row.trainable_parameters),
-                   number(row.epoch_seconds.value), number(row.relative_time)});
+                   number(row.epoch_seconds.median), number(row.relative_time)});
     }
   }
   return table.csv();

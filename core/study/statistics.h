@@ -2,16 +2,17 @@
 // statistics.h - intervals and tests of paired results. Goldens are scipy's (tests/golden/generate_statistics.py).
 
 #include <cmath>
+#include <cstddef>
 #include <cstdint>
-#include <functional>
-#include <string>
 #include <vector>
-
-#include "report/answers.h"
 
 namespace plugtune::study {
 
 inline constexpr double kConfidence = 0.95;
+/// What sums of metrics may differ by although they are equal.
+inline constexpr double kRounding = 1e-12;
+/// Times that spread further than this over seeds are of busy or different machines, and are not set beside others.
+inline constexpr double kMostSpread = 0.25;
 
 struct Interval {
   double low = NAN, high = NAN;
@@ -27,6 +28,18 @@ struct Mean {
 };
 Mean mean_of(const std::vector<double>& values);
 
+/// Seconds of runs that may be of machines which differ or do other things: Student's t knows nothing of these.
+struct Times {
+  double median = NAN, mean = NAN;
+  double spread = NAN;  ///< from the smallest to the largest, as a part of the median
+  size_t count = 0;
+  bool is_steady() const { return spread <= kMostSpread; }
+};
+Times times_of(std::vector<double> values);
+
+/// Of a sample; of one value NaN.
+double standard_deviation(const std::vector<double>& values);
+
 /// Two-sided p of Student's t test that the values' mean is 0: of paired differences, the paired test. 1 when all are 0;
 /// NaN of fewer than two, and of values that are equal.
 double student_p(const std::vector<double>& differences);
@@ -34,16 +47,10 @@ double student_p(const std::vector<double>& differences);
 /// Two-sided p of McNemar's exact test: of the examples that one of two alone got right, `first` are the first one's.
 double mcnemar_p(int64_t first, int64_t second);
 
-/// The two runs of a pair at one seed.
-struct PairedAnswers {
-  const report::Answers* first;
-  const report::Answers* second;
-};
+/// Two-sided p of a difference with this standard error, by the normal distribution.
+double normal_p(double difference, double deviation);
 
-/// The 95 % percentile bootstrap interval, over test examples, of the difference of a metric between the first and the second
-/// runs, the mean over the seeds: the same examples are drawn for all of them. Not known when the metric is not one of single
-/// answers (loss).
-/// @param pairs  at least one; all on the same examples   @param seed  the same gives the same interval
-Interval bootstrap_interval(const std::vector<PairedAnswers>& pairs, const std::string& metric, uint64_t seed);
+/// Holm's correction (1979): p values that hold for all of a family together. Those that are not known stay so, and do not count.
+std::vector<double> holm(const std::vector<double>& p);
 
 }  // namespace plugtune::study

@@ -286,6 +286,21 @@ void check_limits(Study& study) {
     if (!method.once) check(method.subject + ".", method.overrides);
 }
 
+/// Of two that the file gives in one table, `--set` aside, one would win without a word.
+void check_lengths(Study& study) {
+  const auto check = [&](const std::string& subject, const ConfigNode::Table& tables) {
+    for (const auto& [name, table] : tables) {
+      if (name != "train" || !is_table(table)) continue;
+      const ConfigNode *steps = table.find("steps"), *epochs = table.find("epochs");
+      if (steps != nullptr && epochs != nullptr && steps->file.empty() == epochs->file.empty())
+        study.problem(subject + "train.steps", "is given together with epochs; keep one of the two", steps->line);
+    }
+  };
+  check("", study.base);
+  for (const Method& method : study.methods)
+    check(method.subject + ".", method.overrides);
+}
+
 }  // namespace
 
 void Study::problem(const std::string& key, const std::string& text, int line) {
@@ -308,6 +323,7 @@ Study study_of(ConfigNode tables, const std::string& file) {
   link_methods(study, reference);
   check_search(study);
   check_limits(study);
+  check_lengths(study);
   return study;
 }
 

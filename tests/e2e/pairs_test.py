@@ -59,6 +59,35 @@ class Pairs(PlugtuneTest):
             self.succeed("train", SOURCE / f"configs/{name}/lora.toml", "--set", f"model.path={SOURCE}/models/ko-tiny")
             self.assertIn(metric, json.loads(self.succeed("eval", f"runs/{name}-lora", "--json")))
 
+    def test_a_fusion_attends_over_adapters_of_other_tasks(self):
+        for name in ("sts-train.tsv", "sts-dev.tsv", "sts-test.tsv"):
+            self.write_korsts(name, 60)
+        model = ["--set", f"model.path={SOURCE}/models/ko-tiny", "--set", "train.steps=4"]
+        self.succeed("train", SOURCE / "configs/nsmc/adapter.toml", *model, "--set", f"data.path={SOURCE}/datasets/nsmc/sample")
+        self.succeed("train", SOURCE / "configs/korsts/adapter.toml", *model)
+        self.succeed("train", SOURCE / "configs/korsts/adapterfusion.toml", *model)
+        report = json.loads((self.folder / "runs/korsts-adapterfusion/report.json").read_text())
+        self.assertEqual(report["strategies"][0]["tables"][0]["columns"], ["nsmc-adapter", "korsts-adapter"])
+        self.assertIn("spearman", report["test"]["metrics"])
+
+    def test_a_study_runs_on_another_task_when_its_data_is_another(self):
+        self.look_like_the_repository()
+        self.write_kornli("xnli.dev.ko.tsv", 90)
+        self.write_kornli("xnli.test.ko.tsv", 30)
+        for name, count in (("sts-train.tsv", 60), ("sts-dev.tsv", 30), ("sts-test.tsv", 30)):
+            self.write_korsts(name, count)
+        for split in ("train", "dev", "test"):
+            rows = "".join(f"{'good' if i % 2 else 'bad'} film {i}\t{i % 2}\n" for i in range(40))
+            (self.folder / f"data/{split}.tsv").write_text("sentence\tlabel\n" + rows, encoding="utf-8")
+        for data, metric in (('{plugin="kornli", path="data/kornlu", train=["dev"], validation=0.2}', "accuracy"),
+                             ('{plugin="korsts", path="data/kornlu"}', "spearman"), ('{plugin="sst2", path="data"}', "accuracy")):
+            directory = "studies/" + data.split('"')[1]
+            shown = self.succeed("sweep", "configs/study/quick.toml", "--set", f"data={data}", "--set", f'study.directory="{directory}"',
+                                 "--set", "study.sizes=[0]", "--set", "search.size=0", "--set", "study.seeds=[1]", "--format", "json")
+            study = json.loads(shown)
+            self.assertEqual((study["metric"], study["finished"]), (metric, study["total"]))
+            self.assertEqual([one["runs"] for one in study["sizes"][0]["methods"]], [1, 1, 1, 1])
+
     def test_inference_from_pairs_to_labels(self):
         self.write_kornli("snli_1.0_train.ko.tsv", 60)
         self.write_kornli("multinli.train.ko.tsv", 60)

@@ -124,7 +124,8 @@ class Sweep(PlugtuneTest):
             "runs/adapter-n160-seed1", "runs/adapter-n160-seed2", "runs/fusion-n160-seed1", "runs/fusion-n160-seed2",
             "search/adapter-rate0.002-seed1", "search/adapter-rate1e-4-seed1",
             "sources/other-n160-seed1", "sources/other-n160-seed2"])
-        for lines in ("adapter   2/2  0.002 ", "\nfusion    2/2 ", "6 of 6 runs are finished."):
+        for lines in ("adapter   2/2  0.002 ", "\nfusion    2/2 ", "6 of 6 runs are finished.",
+                      "\nadapter: the largest rate tried was chosen; try larger ones\n"):
             self.assertIn(lines, shown)
         root = self.folder / "studies/s"
         # What no other run needs any more is gone; each run's experiment can be trained alone.
@@ -147,6 +148,7 @@ class Sweep(PlugtuneTest):
 
         # Another machine, where the small reports are and nothing else.
         expected = self.results(study)
+        self.assertEqual(len(expected["sizes"][0]["pairs"]), 1)
         moved = self.folder / "moved/studies/s"
         for report in root.rglob("report.json"):
             (moved / report.relative_to(root)).parent.mkdir(parents=True)
@@ -213,7 +215,8 @@ class Sweep(PlugtuneTest):
         print(f"quick.toml: {time.monotonic() - start:.1f} s", flush=True)
         (command, expected), = transcripts("docs/studies.md")
         self.assertEqual(command, "plugtune sweep configs/study/quick.toml")
-        self.assertEqual(difference(shown, expected), "", shown)
+        # Times of a busy machine may spread too far to be set in relation: then there is a dash.
+        self.assertEqual(difference(re.sub(r"( s +)-$", r"\g<1>1.00", shown, flags=re.MULTILINE), expected), "", shown)
         self.assertRegex(shown, r"cannot be told apart|is better than")
         for name in ("paper", "fair", "methods"):
             result = self.run_program("sweep", f"configs/study/{name}.toml", "--table", "--set", f"study.directory=studies/{name}")

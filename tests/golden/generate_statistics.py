@@ -32,6 +32,26 @@ def bootstrap(generator, examples, first_share, second_share):
             "low": float(result.confidence_interval.low), "high": float(result.confidence_interval.high)}
 
 
+def bootstrap_of_seeds(generator, examples, seeds):
+    """Two methods with several seeds, tested on the same examples: the intervals of the differences of their mean accuracies and F1."""
+    truth = generator.integers(0, 2, examples)
+    first, second = ([numpy.where(generator.random(examples) < right, truth, 1 - truth) for _ in range(seeds)] for right in (0.86, 0.82))
+
+    def accuracy(rows, said):
+        return (said[rows] == truth[rows]).mean()
+
+    def f1(rows, said):
+        return 2 * (truth[rows] & said[rows]).sum() / (truth[rows].sum() + said[rows].sum())
+
+    golden = {"truth": truth.tolist(), "first": [run.tolist() for run in first], "second": [run.tolist() for run in second]}
+    for metric in (accuracy, f1):
+        result = scipy.stats.bootstrap(
+            (numpy.arange(examples),), lambda rows: sum(metric(rows, a) - metric(rows, b) for a, b in zip(first, second)) / seeds,
+            n_resamples=20000, method="percentile", vectorized=False, rng=generator)
+        golden[metric.__name__] = {"low": float(result.confidence_interval.low), "high": float(result.confidence_interval.high)}
+    return golden
+
+
 def bootstrap_of_values(generator, examples):
     """Two regressions; the interval of the difference of their Pearson correlations with the truth."""
     truth = generator.normal(size=examples).astype(numpy.float32)
@@ -71,9 +91,10 @@ def main():
         "bootstrap": [bootstrap(generator, 200, 0.9, 0.8), bootstrap(generator, 500, 0.85, 0.85)],
         "bootstrap_of_values": bootstrap_of_values(generator, 120),
         "bootstrap_of_rows": bootstrap_of_rows(generator, 300, 4),
+        "bootstrap_of_seeds": bootstrap_of_seeds(generator, 500, 3),
     }
     OUT.write_text(json.dumps(golden) + "\n")
-    print(f"{OUT.name}: {len(golden['student'])} + {len(golden['mcnemar'])} + {len(golden['bootstrap']) + 2} cases")
+    print(f"{OUT.name}: {len(golden['student'])} + {len(golden['mcnemar'])} + {len(golden['bootstrap']) + 3} cases")
 
 
 if __name__ == "__main__":

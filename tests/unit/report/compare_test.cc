@@ -82,6 +82,35 @@ TEST(Compare, ThePageSetsQualityAgainstCost) {
   EXPECT_EQ(compare_html({runs[0]}).find("by training time"), std::string::npos) << "one run beats nothing";
 }
 
+/// A run of one strategy with these settings. @param value  its accuracy
+ComparedRun run_with(const std::string& settings, int64_t examples, double value) {
+  RunReport report = sample_report();
+  report.experiment.set("strategy", experiment::parse_toml(settings, "x"));
+  report.data.train_examples = examples;
+  report.test->metrics.values[1].second = value;
+  return {"runs/any", report};
+}
+
+TEST(Compare, RunsOfOtherSettingsAreNotOneCurve) {
+  const std::string page = compare_html({run_with("plugin = \"method\"\nrank = 4", 100, 0.5),
+                                         run_with("plugin = \"method\"\nrank = 64", 100, 0.75),
+                                         run_with("plugin = \"method\"\nrank = 4", 200, 0.625)});
+  for (const char* point :
+       {"method (rank 4), 100 examples: accuracy 0.5<", "method (rank 64), 100 examples: accuracy 0.75<",
+        "method (rank 4), 200 examples: accuracy 0.625<"})
+    EXPECT_NE(page.find(point), std::string::npos) << point;
+}
+
+TEST(Compare, WhatTheyStartFromMayBeOfAnotherSeedAndSize) {
+  const std::string page = compare_html({run_with("sources = [\"s/a-n100-seed1\", \"b\"]", 100, 0.5),
+                                         run_with("sources = [\"s/a-n100-seed2\", \"b\"]", 100, 0.75),
+                                         run_with("sources = [\"s/a-nall-seed1\", \"b\"]", 200, 0.875),
+                                         run_with("sources = [\"s/c-nall-seed1\", \"b\"]", 200, 0.25)});
+  EXPECT_NE(page.find("100 examples: accuracy 0.625, mean of 2 runs"), std::string::npos);
+  EXPECT_NE(page.find("200 examples: accuracy 0.875<"), std::string::npos);
+  EXPECT_NE(page.find("200 examples: accuracy 0.25<"), std::string::npos);
+}
+
 TEST(Compare, RunsThatCannotBeReadAreNamedAndTheOthersCompared) {
   const testing::TempFolder folder;
   const auto make_run = [&](const std::string& name, const std::string& report) {

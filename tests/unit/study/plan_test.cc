@@ -150,6 +150,28 @@ strategy = { plugin = "x" }
   ASSERT_EQ(plan.choices[0].tried.size(), 4u);
   EXPECT_EQ(plan.choices[0].tried[0].shorter, 3);  // known from a third of the length alone
   EXPECT_EQ(plan.choices[0].tried[1].shorter, 1);
+  EXPECT_EQ(plan.total, 4 + 2 + 1);
+}
+
+/// Else "n of total runs" would count runs that no sweep begins.
+TEST(Plan, RungsThatFailedRatesDoNotReachAreNotCounted) {
+  const Study study = study_from(std::string("[study]\nname = \"s\"\n") + kCommonTables + R"(
+[search]
+method = "halving"
+learning_rates = [1, 2, 3, 4]
+[[method]]
+name = "a"
+strategy = { plugin = "x" }
+)");
+  std::map<std::string, double> values = {{"search/a-rate1.0-seed1-part3", 0.5},
+                                          {"search/a-rate2.0-seed1-part3", NAN},
+                                          {"search/a-rate3.0-seed1-part3", NAN},
+                                          {"search/a-rate4.0-seed1-part3", NAN}};
+  EXPECT_EQ(plan_with(study, values).choices[0].search_runs, 4 + 1);
+  values["search/a-rate1.0-seed1"] = 0.5;
+  const Plan plan = plan_with(study, values);
+  EXPECT_EQ(plan.total, 4 + 1 + 1);
+  EXPECT_EQ(plan.total, static_cast<int64_t>(plan.runs.size()));
 }
 
 }  // namespace

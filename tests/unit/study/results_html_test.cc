@@ -33,7 +33,7 @@ struct Made {
     results.choices.resize(2);
     results.choices[0].rate = ConfigNode{1e-4};
     results.choices[0].tried = {
-        {1e-3, 0.7, 1, true}, {1e-4, 0.5, 1, true}, {1e-5, NAN, 2, true}, {1e-6, 0.1, 1, false}};
+        {1e-3, 0.7, 1, true}, {1e-4, 0.5, 1, true}, {1e-5, 0.9, 3, true}, {1e-6, 0.1, 1, false}};
     for (const auto* report : {&all, &small}) {
       SizeResults size;
       size.size = report == &all ? 0 : 500;
@@ -44,7 +44,7 @@ struct Made {
         row.runs = {{1, report}};
         row.trainable_parameters = method == 0 ? 1000 : 50'000;
         row.metrics = {{"accuracy", mean(0.75 + 0.125 * static_cast<double>(method), report == &all ? 0.01 : 0.02)}};
-        row.epoch_seconds = {method == 0 ? 10.0 : 20.0, {}, 3};
+        row.epoch_seconds = times_of({method == 0 ? 10.0 : 20.0});
         size.rows.push_back(row);
       }
       results.sizes.push_back(size);
@@ -63,6 +63,9 @@ TEST(StudyPage, ShowsSizesRatesAndCosts) {
   expect_has(page, "<h3>loss by learning rate, validation split</h3>");
   expect_has(page, "first at 1e-4: loss 0.5, chosen");
   EXPECT_EQ(page.find("first at 1e-6"), std::string::npos) << "that is not known yet";
+  EXPECT_EQ(page.find("first at 1e-5"), std::string::npos) << "a third of the steps is not on the line of all";
+  expect_has(page, "Rates that were not trained to the end are in the table alone.");
+  expect_has(page, "Times are medians; methods whose times spread too far over seeds are left out.");
   expect_has(page, "<h3>accuracy by trainable parameters, 8,000 examples</h3>");
   expect_has(page, "<h3>accuracy by time of an epoch, 500 examples</h3>");
   expect_has(
@@ -70,6 +73,15 @@ TEST(StudyPage, ShowsSizesRatesAndCosts) {
       "second: accuracy 0.875, mean of 3, 95 % interval 0.865 to 0.885; 50,000 parameters train, 20.0 s an epoch");
   expect_has(page, "<td>second</td><td class=\"n\">1/3</td>");
   expect_has(page, "95 %, Student");
+}
+
+TEST(StudyPage, TimesThatSpreadTooFarAreOnNoPicture) {
+  Made made;
+  for (SizeResults& size : made.results.sizes)
+    size.rows[1].epoch_seconds = times_of({20, 20, 40});
+  const std::string page = results_html(made.study, made.results);
+  EXPECT_EQ(page.find("accuracy by time of an epoch"), std::string::npos) << "one method beats nothing";
+  expect_has(page, "<h3>accuracy by trainable parameters, 8,000 examples</h3>");
 }
 
 TEST(StudyPage, WithoutRunsThereAreNoPicturesAndNamesAreText) {

@@ -104,6 +104,17 @@ TEST(StudyFile, LimitsAreItsSizes) {
             "");
 }
 
+TEST(StudyFile, StepsAndEpochsExcludeEachOtherInOneTable) {
+  EXPECT_EQ(problems_of("[train]\nepochs = 2\nsteps = 5\n[[method]]\nname = \"a\"\nstrategy = { plugin = \"x\" }\n"
+                        "train = { epochs = 1, steps = 7 }\n"),
+            "train.steps: is given together with epochs; keep one of the two (study.toml:3)\n"
+            "method[0].train.steps: is given together with epochs; keep one of the two (study.toml:7)\n");
+  // A method's own go before the study's.
+  EXPECT_EQ(problems_of("[train]\nepochs = 2\n[[method]]\nname = \"a\"\nstrategy = { plugin = \"x\" }\n"
+                        "train = { steps = 7 }\n"),
+            "");
+}
+
 TEST(StudyFile, AStudyWithoutMethodsSaysSo) {
   EXPECT_EQ(problems_of("[study]\nname = \"s\"\n"),
             "method: must be a list of tables, [[method]], and there is none (study.toml)\n");
