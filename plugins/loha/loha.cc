@@ -30,7 +30,7 @@ class LohaPatch final : public LinearPatch, public Foldable {
 
   Tensor forward(const Tensor& x, const LinearNext& next) override {
     if (is_dropped()) return next(x);
-    if (plugtune::may_multiply_once(site_, *this, x)) return torch::linear(x, site_.weight + update(), site_.bias);
+    if (plugtune::may_multiply_once(site_, *this, x)) return plugtune::multiply_once(site_, x, site_.weight + update());
     return next(x) + torch::linear(x, update());
   }
   void fold(Tensor& weight, Tensor&) const override {

@@ -26,7 +26,7 @@ bool LoraPatch::merges(const Tensor& x) const {
 Tensor LoraPatch::forward(const Tensor& x, const LinearNext& next) {
   if (!merges(x)) return update_->add_to(next(x), x);
   const Tensor weight = torch::addmm(site_.weight, update_->b, update_->a, /*beta=*/1, /*alpha=*/update_->scale());
-  return torch::linear(x, weight, site_.bias);
+  return multiply_once(site_, x, weight);
 }
 
 GatedLoraPatch::GatedLoraPatch(const LinearSite& site, const LowRankOptions& options,

@@ -27,7 +27,7 @@ class VeraPatch final : public LinearPatch, public Foldable {
   }
 
   Tensor forward(const Tensor& x, const LinearNext& next) override {
-    if (merges(x)) return torch::linear(x, site_.weight + update(site_.weight), site_.bias);
+    if (merges(x)) return plugtune::multiply_once(site_, x, site_.weight + update(site_.weight));
     const Tensor inner = torch::linear(torch::dropout(x, dropout_, is_training()), a()) * lambda_d_;  // (N, r)
     return next(x) + torch::linear(inner, b()) * lambda_b_;                                           // (N, out)
   }

@@ -1,4 +1,4 @@
-"""rooms_test.py: the host names no method and no data set, and dependencies point down (docs/decisions/009-layers.md)."""
+"""rooms_test.py: the host names no method and no data set, dependencies point down (docs/decisions/009-layers.md), methods are small."""
 
 import pathlib
 import re
@@ -78,6 +78,15 @@ class Rooms(unittest.TestCase):
                 if "/" in name and not name.startswith(("torch/", "ATen/", "c10/", "sys/")):
                     found.append(f"{path.relative_to(SOURCE)} includes {name}")
         self.assertEqual(found, [])
+
+    def test_a_method_is_one_file_of_at_most_150_lines(self):
+        """Other libraries' files and the like are beside it, in files of their own."""
+        lengths = {}
+        for folder in (SOURCE / "plugins").glob("*/CMakeLists.txt"):
+            source = folder.parent / f"{folder.parent.name}.cc"
+            lengths[source.name] = len(source.read_text(encoding="utf-8").splitlines())
+        self.assertGreaterEqual(len(lengths), 8)
+        self.assertEqual({name: lines for name, lines in lengths.items() if lines > 150}, {})
 
 
 if __name__ == "__main__":

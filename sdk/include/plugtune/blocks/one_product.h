@@ -12,5 +12,9 @@ inline namespace v1 {
 /// forbids it too, which the patch knows. Whether it is less work depends on the method.
 PLUGTUNE_API bool may_multiply_once(const LinearSite& site, const LinearPatch& patch, const Tensor& x);
 
+/// x (N, in) by `weight` (out, in), plus the site's bias: the site's own product with another weight. `--profile` tells it as
+/// the site's.  (N, out)
+PLUGTUNE_API Tensor multiply_once(const LinearSite& site, const Tensor& x, const Tensor& weight);
+
 }  // namespace v1
 }  // namespace plugtune
