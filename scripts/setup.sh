@@ -2,7 +2,8 @@
 # setup.sh - installs what plugtune is built from: Debian packages, then libtorch. Run it again at any time; once all is
 # there it takes no time and needs no network.
 #
-#   scripts/setup.sh
+#   scripts/setup.sh            what building takes
+#   scripts/setup.sh --tests    and what the tests take beside it: the reference of the SDK is made of its headers
 #
 #   PLUGTUNE_SKIP_PACKAGES=1   leave packages to me (another distribution, or no right to install)
 #   PLUGTUNE_LIBTORCH=DIR      a libtorch of my own, the folder that has lib/ and include/
@@ -21,6 +22,11 @@ packages=(
   libgtest-dev libgmock-dev                                             # tests
   python3 python3-pip curl ca-certificates unzip                        # finding, fetching and unpacking libtorch
 )
+case ${1:-} in
+  '') ;;
+  --tests) packages+=(doxygen) ;;
+  *) fail "unknown argument '$1'; there is --tests" ;;
+esac
 
 install_packages() {
   command -v dpkg-query > /dev/null && command -v apt-get > /dev/null || fail \

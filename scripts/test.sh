@@ -16,7 +16,7 @@ case ${1:-} in
 esac
 build=build/$preset
 
-scripts/setup.sh
+scripts/setup.sh --tests
 echo "test: building preset '$preset' in $build"
 cmake --preset "$preset" > /dev/null
 cmake --build "$build" --parallel "${PLUGTUNE_JOBS:-$(nproc)}"

@@ -8,6 +8,7 @@
 #include <sstream>
 
 #include "app/command_line.h"
+#include "experiment/toml.h"
 #include "formats/atomic_file.h"
 #include "formats/mapped_file.h"
 #include "formats/wording.h"
@@ -169,6 +170,12 @@ std::string shell_word(const std::string& text) {
   return quoted + "'";
 }
 
+/// As it stands between the quotation marks of a basic string.
+std::string within_toml_string(const std::string& text) {
+  const std::string quoted = experiment::write_toml_value(ConfigNode{text});
+  return quoted.substr(1, quoted.size() - 2);
+}
+
 /// What to type for this program: its name where a shell finds it by that.
 std::string program_word(const fs::path& program) {
   const char* path = std::getenv("PATH");
@@ -184,6 +191,7 @@ std::string program_word(const fs::path& program) {
 }
 
 std::string meaning_of(const fs::path& file, plugin::Kind kind, const std::string& name) {
+  if (file.extension() == ".toml") return "an experiment that trains with it";
   if (file.extension() == ".cc") return fmt::format("the {}; it explains itself line by line", plugin::kind_name(kind));
   if (file.filename() == "CMakeLists.txt") return "builds " + plugin::file_name(kind, name);
   if (file.extension() == ".md") return "what to type, and where to read on";
@@ -203,14 +211,18 @@ std::string files_text(const fs::path& folder, const std::vector<fs::path>& file
 
 std::string next_text(const fs::path& folder, plugin::Kind kind, const std::string& name, const fs::path& program) {
   const fs::path build = folder / "build";
-  const std::string data =
-      kind == plugin::Kind::kDataset ? " --data " + shell_word((folder / "sample").string()) : std::string();
+  const bool is_dataset = kind == plugin::Kind::kDataset;
+  const std::string sample = shell_word((folder / "sample").string());
   std::string out = "\nbuild it and try it:\n";
   out += fmt::format("  cmake -S {} -B {} -DCMAKE_PREFIX_PATH={}\n", shell_word(folder.string()),
                      shell_word(build.string()), shell_word(program.parent_path().parent_path().string()));
   out += fmt::format("  cmake --build {}\n", shell_word(build.string()));
-  return out + fmt::format("  {} check {}{}\n", program_word(program),
-                           shell_word((build / plugin::file_name(kind, name)).string()), data);
+  out +=
+      fmt::format("  {} check {}{}\n", program_word(program),
+                  shell_word((build / plugin::file_name(kind, name)).string()), is_dataset ? " --data " + sample : "");
+  return out + fmt::format("  {} train {} --plugin-path {}{}\n", program_word(program),
+                           shell_word((folder / "experiment.toml").string()), shell_word(build.string()),
+                           is_dataset ? " --set data.path=" + sample : "");
 }
 
 int make_folder(const CommandLine& line) {
@@ -230,15 +242,20 @@ int make_folder(const CommandLine& line) {
   const std::string source = read(from.folder / (from.name + ".cc"));
   if (source.find("using plugtune::" + own.type + ";") != source.npos)
     own.type += names_of(plugin::kind_name(kind)).type;
-  const Words words = {{theirs.plugin, own.plugin}, {theirs.type, own.type}, {"PREFIX", shell_word(prefix.string())}};
+  const auto words = [&](const fs::path& file) -> Words {
+    const std::string path = prefix.string();
+    return {{theirs.plugin, own.plugin},
+            {theirs.type, own.type},
+            {"PREFIX", file.extension() == ".toml" ? within_toml_string(path) : shell_word(path)}};
+  };
 
   formats::AtomicDirectory directory(folder);
   std::vector<fs::path> files;
   for (const fs::path& file : from.files) {
     const bool is_data = file.has_parent_path();  // as it is
-    files.push_back(is_data ? file : fs::path(renamed(file.string(), words)));
+    files.push_back(is_data ? file : fs::path(renamed(file.string(), words(file))));
     const std::string text = read(from.folder / file);
-    directory.write(files.back().string(), is_data ? text : renamed(text, words));
+    directory.write(files.back().string(), is_data ? text : renamed(text, words(file)));
   }
   directory.commit();
   std::ranges::sort(files);

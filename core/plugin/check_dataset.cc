@@ -8,6 +8,7 @@
 #include "plugin/check_case.h"
 #include "plugtune/blocks/text_file.h"
 #include "plugtune/error.h"
+#include "plugtune/example_source.h"
 
 namespace plugtune::plugin {
 namespace {
@@ -95,6 +96,18 @@ std::string example_problem(const Example& example, const Task& task) {
   return problem.empty() ? "" : "has " + problem;
 }
 
+/// Of data that comes from files: the first and the last example stand in the split's.
+std::string place_problem(const ExampleSource& source, Split split, size_t size) {
+  const std::string file = source.file_name(split);
+  if (file.empty()) return "its file_name() is empty";
+  for (const size_t index : {size_t{0}, size - 1}) {
+    const std::string place = source.place(split, index);
+    if (place.find(file) == std::string::npos)
+      return fmt::format("its place is '{}', which is not in the split's file '{}'", place, file);
+  }
+  return "";
+}
+
 std::string check_examples(const CheckSubject& subject) {
   const LoadedDataset loaded = open(subject);
   const Task task = loaded.dataset->task();
@@ -108,6 +121,10 @@ std::string check_examples(const CheckSubject& subject) {
       if (!problem.empty()) fail("{} example {}: {}", name, i, problem);
       trains_text |= split == Split::kTrain && !(is_blank(example.text_a) && is_blank(example.text_b));
     }
+    const auto* source = dynamic_cast<const ExampleSource*>(loaded.dataset.get());
+    if (source == nullptr || size == 0) continue;
+    const std::string problem = place_problem(*source, split, loaded.dataset->size(split));
+    if (!problem.empty()) fail("{} examples: {}", name, problem);
   }
   if (!trains_text) fail("no training example has a text: nothing can be trained");
   return counted(tried, "example");

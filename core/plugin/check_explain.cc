@@ -157,7 +157,9 @@ constexpr CheckExplanation kExplanations[] = {
      "regression and plain text have none."},
     {"examples",
      "Reads up to 20,000 examples of each split: text that is UTF-8, and not blank in all of training, a label of the "
-     "task, a number that a float can hold, a second text only in tasks of pairs.",
+     "task, a number that a float can hold, a second text only in tasks of pairs. Where the data set says in which "
+     "file "
+     "an example stands, it is the split's.",
      "The tokenizer and the loss read them without looking again.",
      "Refuse a bad line in the constructor, with path and line, instead of handing it out."},
     {"same-order",

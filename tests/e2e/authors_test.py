@@ -23,16 +23,18 @@ class New(PlugtuneTest):
     def test_a_strategy_with_every_name_replaced_and_what_to_type_next(self):
         shown = self.succeed("new", "strategy", "my-method", env={"PATH": f"{BUILD}/bin:{os.environ['PATH']}"})
         self.assertEqual(shown, f"""\
-my-method/CMakeLists.txt  builds my-method.strategy.so
-my-method/README.md       what to type, and where to read on
-my-method/my-method.cc    the strategy; it explains itself line by line
+my-method/CMakeLists.txt   builds my-method.strategy.so
+my-method/README.md        what to type, and where to read on
+my-method/experiment.toml  an experiment that trains with it
+my-method/my-method.cc     the strategy; it explains itself line by line
 
 build it and try it:
   cmake -S my-method -B my-method/build -DCMAKE_PREFIX_PATH={BUILD}
   cmake --build my-method/build
   plugtune check my-method/build/my-method.strategy.so
+  plugtune train my-method/experiment.toml --plugin-path my-method/build
 """)
-        self.assertEqual(self.made("my-method"), ["CMakeLists.txt", "README.md", "my-method.cc"])
+        self.assertEqual(self.made("my-method"), ["CMakeLists.txt", "README.md", "experiment.toml", "my-method.cc"])
         source = (self.folder / "my-method/my-method.cc").read_text()
         self.assertIn("class MyMethodPatch final", source)
         self.assertIn('PLUGTUNE_STRATEGY_AND_EXCHANGE(MyMethod, MyMethodExchange, "my-method", "1.0.0", ', source)
@@ -40,7 +42,7 @@ build it and try it:
         for file in self.made("my-method"):
             text = (self.folder / "my-method" / file).read_text()
             self.assertNotRegex(text, "(?i)rescale")
-            self.assertNotIn("`PREFIX`", text)
+            self.assertNotRegex(text, r"\bPREFIX\b")
         # Back with the template's name, it is the template.
         back = source.replace("my-method", "rescale").replace("MyMethod", "Rescale")
         self.assertEqual(back, (SOURCE / "sdk/template/strategy/rescale.cc").read_text())
@@ -50,6 +52,7 @@ build it and try it:
         self.assertIn(f"""\
 two words/mine/CMakeLists.txt    builds reviews.dataset.so
 two words/mine/README.md         what to type, and where to read on
+two words/mine/experiment.toml   an experiment that trains with it
 two words/mine/reviews.cc        the dataset; it explains itself line by line
 two words/mine/sample/test.tsv   data to try it with
 two words/mine/sample/train.tsv  data to try it with
@@ -58,6 +61,7 @@ build it and try it:
   cmake -S 'two words/mine' -B 'two words/mine/build' -DCMAKE_PREFIX_PATH={BUILD}
   cmake --build 'two words/mine/build'
   {BUILD}/bin/plugtune check 'two words/mine/build/reviews.dataset.so' --data 'two words/mine/sample'
+  {BUILD}/bin/plugtune train 'two words/mine/experiment.toml' --plugin-path 'two words/mine/build' --set data.path='two words/mine/sample'
 """, shown)
         made = self.folder / "two words/mine"
         self.assertIn("explicit Reviews(", (made / "reviews.cc").read_text())

@@ -63,6 +63,10 @@ for method in my_ia3 my_prefix; do
   loss=$("$prefix/bin/plugtune" eval "runs/$method" --json 2> /dev/null | grep -o '"loss":[^,]*' | cut -d: -f2)
   grep -q "$loss" "runs/$method/report.json" || { echo "the reloaded run has loss $loss, which training did not have"; exit 1; }
 done
+say "training as the folders of \`plugtune new\` say: with a strategy of one's own, with data of one's own"
+(cd my-scale && "$prefix/bin/plugtune" train experiment.toml --plugin-path build --quiet && test -e runs/my-scale/report.json)
+"$prefix/bin/plugtune" train reviews/experiment.toml --plugin-path reviews/build --set data.path=reviews/sample --quiet
+test -e runs/reviews/report.json
 say "taking the template's method to another library's files and back"
 "$prefix/bin/plugtune" train experiment.toml --quiet --set strategy.plugin=my-scale --set run.name=scale
 "$prefix/bin/plugtune" export runs/scale --format peft --output scale-peft

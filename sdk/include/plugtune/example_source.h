@@ -14,7 +14,7 @@ inline namespace v1 {
 class PLUGTUNE_API ExampleSource {
  public:
   virtual ~ExampleSource();
-  /// The file of a split without its folder, "train.tsv"; "" when there is no such split.
+  /// The file that a split's examples are in, without its folder: "train.tsv". Of a split without examples any name will do.
   virtual std::string file_name(Split split) const = 0;
   /// "data/reviews/train.tsv:17". 0 <= index < size(split). Called for a few examples only: it may count lines.
   virtual std::string place(Split split, size_t index) const = 0;

@@ -3,7 +3,7 @@
 
 #include "plugtune/plugtune.h"
 
-class FaultyData : public plugtune::Dataset {
+class FaultyData : public plugtune::Dataset, public plugtune::ExampleSource {
  public:
   explicit FaultyData(const plugtune::ConfigView& config)
       : path_(config.required_string("path")),
@@ -34,6 +34,11 @@ class FaultyData : public plugtune::Dataset {
     if (fault_ == "order") example.text_a += std::to_string(reinterpret_cast<size_t>(this));
     return example;
   }
+  std::string file_name(plugtune::Split) const override { return fault_ == "no-file" ? "" : "train.tsv"; }
+  std::string place(plugtune::Split, size_t index) const override {
+    return (fault_ == "place" ? "test.tsv:" : "train.tsv:") + std::to_string(index + 1);
+  }
+  size_t left_out(plugtune::Split) const override { return 0; }
 
  private:
   std::string path_, fault_;
