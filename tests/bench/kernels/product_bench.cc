@@ -7,33 +7,12 @@
 #include <benchmark/benchmark.h>
 #include <torch/types.h>
 
-#include <chrono>
-
 #include "kernels/mixed_product.h"
 #include "kernels/thin_product.h"
+#include "peaks.h"
 
 namespace plugtune::kernels {
 namespace {
-
-double measure_peak(torch::ScalarType type) {
-  using Clock = std::chrono::steady_clock;
-  constexpr int64_t kSize = 1536;
-  const Tensor a = torch::randn({kSize, kSize}).to(type), b = a.t().contiguous();
-  Tensor out = torch::mm(a, b);
-  double best = 0;
-  for (int i = 0; i < 60; ++i) {
-    const auto begin = Clock::now();
-    torch::mm_out(out, a, b);
-    const std::chrono::duration<double> seconds = Clock::now() - begin;
-    best = std::max(best, 2.0 * kSize * kSize * kSize / seconds.count());
-  }
-  return best;
-}
-
-double peak_of(torch::ScalarType type) {
-  static const double kFloatPeak = measure_peak(torch::kFloat), kBf16Peak = measure_peak(torch::kBFloat16);
-  return type == torch::kBFloat16 ? kBf16Peak : kFloatPeak;
-}
 
 /// Between 450 and 555 rows, another number each time.
 int64_t rows_of(int64_t iteration) { return 450 + iteration * 37 % 106; }
@@ -41,7 +20,7 @@ int64_t rows_of(int64_t iteration) { return 450 + iteration * 37 % 106; }
 void tell(benchmark::State& state, double flop, torch::ScalarType type) {
   using benchmark::Counter;
   state.counters["GFLOP/s"] = Counter(flop / 1e9, Counter::kIsRate);
-  state.counters["share"] = Counter(flop / peak_of(type), Counter::kIsRate);
+  state.counters["share"] = Counter(flop / matrix_peak(type), Counter::kIsRate);
 }
 
 enum Product { kForward, kInputGradient, kWeightGradient };

@@ -45,10 +45,13 @@ void expect_equal_to_reference(const Case& in, const Dropout& dropout, double to
 TEST(Attention, EqualsTheReferenceForEveryLength) {
   torch::manual_seed(1);
   for (int64_t length = 1; length <= 130; ++length) {
-    SCOPED_TRACE(length);
     const int64_t head_size = length % 3 == 0 ? 32 : length % 3 == 1 ? 64 : 8 + length % 16;
-    const Case in({length}, {length}, 1, head_size, torch::kFloat);
-    expect_equal_to_reference(in, {length % 2 == 0 ? 0.1 : 0, 5}, 1e-5);
+    for (const TypeCase& type : kTypes) {
+      for (const double p : {0.0, 0.1}) {
+        SCOPED_TRACE(testing::Message() << toString(type.type) << " length " << length << " p " << p);
+        expect_equal_to_reference(Case({length}, {length}, 1, head_size, type.type), {p, 5}, type.tolerance);
+      }
+    }
   }
 }
 

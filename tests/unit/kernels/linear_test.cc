@@ -122,6 +122,18 @@ TEST(Linear, WhatAPluginWritesWithTorchIsRoundedOnceToo) {
   EXPECT_THROW(torch::mm(x, weight), c10::Error);
 }
 
+TEST(Linear, GradientsEqualFiniteDifferences) {
+  torch::manual_seed(5);
+  const auto one = [](const std::vector<Tensor>& in) { return linear(in[0], in[1], in[2]); };
+  expect_finite_differences(one, {random_tensor({4, 3}), random_tensor({5, 3}), random_tensor({5})});
+  const auto three = [](const std::vector<Tensor>& in) {
+    return linear(in[0], std::array<Projection, 3>{{{in[1], in[2]}, {in[3], in[4]}, {in[5], in[6]}}});
+  };
+  expect_finite_differences(three,
+                            {random_tensor({4, 3}), random_tensor({5, 3}), random_tensor({5}), random_tensor({2, 3}),
+                             random_tensor({2}), random_tensor({5, 3}), random_tensor({5})});
+}
+
 TEST(Linear, LeavesAParameterWithAHookToAutograd) {
   const std::vector<Projection> projections = {projection(3, 2, torch::kFloat)};
   const Tensor weight = projections[0].weight;

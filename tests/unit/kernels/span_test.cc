@@ -164,6 +164,15 @@ TEST(Gelu, EqualsTheReferenceForEveryWidthAndType) {
   }
 }
 
+TEST(Gelu, EqualsTheReferenceForEveryNumberOfRows) {
+  torch::manual_seed(9);
+  for (int64_t rows = 1; rows <= 130; ++rows) {
+    const std::vector<Tensor> in = {random_tensor({rows, 48}, torch::kFloat) * 3, random_tensor({48}, torch::kFloat)};
+    EXPECT_TRUE(near(bias_gelu_of(in), reference::bias_gelu(in_double(in[0]), in_double(in[1])), 1e-5)) << rows;
+    expect_gradients(bias_gelu_of, in, 3e-5);
+  }
+}
+
 TEST(Gelu, IsExactToTheLastPlacesOverItsWholeRange) {
   SKIP_WITHOUT_KERNELS();
   const Tensor x =
@@ -208,6 +217,11 @@ struct EmbeddingIds {
         positions(torch::arange(rows).remainder(12)) {}
 };
 
+Tensor embedding_reference(const std::vector<Tensor>& in, const EmbeddingIds& ids, const Dropout& dropout) {
+  return reference::embedding_layer_norm(in_double(in[0]), ids.types, ids.positions, in_double(in[1]), in_double(in[2]),
+                                         in_double(in[3]), in_double(in[4]), kEps, dropout);
+}
+
 Span embedding(const EmbeddingIds& ids, const Dropout& dropout) {
   return [ids, dropout](const std::vector<Tensor>& in) {
     return embedding_layer_norm(in[0], ids.types, ids.positions, in[1], in[2], in[3], in[4], kEps, dropout);
@@ -223,13 +237,21 @@ TEST(Embedding, EqualsTheReferenceForEveryWidthAndType) {
         const EmbeddingIds ids(75);
         const auto in = embedding_inputs(75, columns, type.type);
         const Dropout dropout{p, 31};
-        const Tensor expected =
-            reference::embedding_layer_norm(in_double(in[0]), ids.types, ids.positions, in_double(in[1]),
-                                            in_double(in[2]), in_double(in[3]), in_double(in[4]), kEps, dropout);
-        EXPECT_TRUE(near(embedding(ids, dropout)(in), expected, type.tolerance * 2));
+        EXPECT_TRUE(near(embedding(ids, dropout)(in), embedding_reference(in, ids, dropout), type.tolerance * 2));
         expect_gradients(embedding(ids, dropout), in, type.tolerance * 8);
       }
     }
+  }
+}
+
+TEST(Embedding, EqualsTheReferenceForEveryNumberOfRows) {
+  torch::manual_seed(7);
+  for (int64_t rows = 1; rows <= 130; ++rows) {
+    const EmbeddingIds ids(rows);
+    const auto in = embedding_inputs(rows, 48, torch::kFloat);
+    const Dropout dropout{0.1, static_cast<uint64_t>(rows)};
+    EXPECT_TRUE(near(embedding(ids, dropout)(in), embedding_reference(in, ids, dropout), 2e-5)) << rows;
+    expect_gradients(embedding(ids, dropout), in, 1e-4);
   }
 }
 
