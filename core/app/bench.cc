@@ -40,10 +40,11 @@ class StepClock final : public train::Listener {
     if (after_step) after_step();
   }
   void on_evaluation(const train::EvalReport&) override {}
-  void on_message(const std::string&) override {}
+  void on_message(const std::string& line) override { notes.push_back(line); }
 
   std::function<void()> after_step;
   std::vector<double> ends, losses;
+  std::vector<std::string> notes;
   double first_step_seconds = 0;  ///< since the process began
 
  private:
@@ -123,6 +124,7 @@ Json result_of(const Session& session, const train::Trainer& trainer, const Step
           {"share_of_peak", model::nominal_flop_per_row(session.model(), squares / rows) * rows / seconds / peak},
           {"threads", at::get_num_threads()},
           {"instruction_set", kernels::instruction_set()},
+          {"notes", clock.notes},
           {"losses", clock.losses}};
 }
 
@@ -144,6 +146,8 @@ std::string text_of(const Json& result) {
   line("peak memory", formats::size_text(static_cast<uint64_t>(number("peak_memory_bytes"))));
   line("first step after", fmt::format("{:.2f} s, of which reading and tokenizing {:.2f} s",
                                        number("first_step_seconds"), number("tokenize_seconds")));
+  for (const auto& note : result.at("notes"))
+    line("note", note.get<std::string>());
   line("trainable parameters", formats::grouped(result.at("trainable").get<int64_t>()));
   return out;
 }

@@ -52,7 +52,7 @@ data::EncodedSplit MaskFiller::encode(const std::vector<std::string>& lines, con
   data::EncodedSplit encoded;
   encoded.task = session_.task;
   const int64_t max_length = session_.experiment.data.max_length;
-  encoded.texts = tokenizer_.encode_all(texts, max_length, /*threads=*/0, "line");
+  encoded.texts = tokenizer_.encode_all(texts, max_length);
   for (size_t i = 0; i < lines.size(); ++i) {
     const auto read = std::ranges::count(encoded.texts[i], *tokenizer_.mask_id());
     const size_t written = count_of(mask, lines[i]);

@@ -387,6 +387,7 @@ void open_data(Session& session) {
 data::EncodeOptions encode_options(const Session& session) {
   data::EncodeOptions options;
   options.max_length = session.experiment.data.max_length;
+  options.threads = session.experiment.train.threads;
   options.source = data_source(session.experiment);
   if (session.task.kind == TaskKind::kText) {
     const auto& task = session.experiment.task;

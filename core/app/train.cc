@@ -162,8 +162,10 @@ bool reports(const std::function<void()>& part) {
 }
 
 /// The delta that was kept, on the test split; strategies that report look on. Not done again when training's last evaluation was it.
-void evaluate_test(Session& session, const Splits& splits, const std::optional<train::Predictions>& last,
+/// @param tells  what is odd about its texts
+void evaluate_test(Session& session, const Splits& splits, const train::Trainer& trainer, bool tells,
                    report::RunReport& report) {
+  const std::optional<train::Predictions>& last = trainer.last_predictions();
   const auto& evaluations = report.result.epochs;
   const bool is_test = report.data.eval_split == "test";
   if (is_test && last && !has_reporter(session) && !report.result.kept_best && !evaluations.empty() &&
@@ -173,6 +175,12 @@ void evaluate_test(Session& session, const Splits& splits, const std::optional<t
   }
   if (session.dataset->dataset->size(Split::kTest) == 0 || !session.experiment.eval_choices.test) return;
   const data::EncodedSplit encoded = is_test ? data::EncodedSplit{} : encode_split(session, Split::kTest);
+  if (tells && !is_test) {
+    for (const std::string& warning : encoded.warnings)
+      std::cerr << "note  " << warning << "\n";
+    if (const std::string shared = data::shared_texts_warning(splits.train, encoded); !shared.empty())
+      std::cerr << "note  " << shared << "\n";
+  }
   const double start = now();
   const auto& methods = session.methods.all();
   std::vector<bool> collects;
@@ -183,8 +191,8 @@ void evaluate_test(Session& session, const Splits& splits, const std::optional<t
   }
   const bool any_collects = std::ranges::find(collects, true) != collects.end();
   const train::Predictions predictions = session.methods.guard("forward()", [&] {
-    return train::predict(session.model(), is_test ? *splits.evaluation : encoded, session.experiment.eval.batch_tokens,
-                          {}, any_collects ? train::PatchUse::kCalled : train::PatchUse::kMerged);
+    return train::predict(session.model(), is_test ? *splits.evaluation : encoded, trainer.eval_batch_tokens(), {},
+                          any_collects ? train::PatchUse::kCalled : train::PatchUse::kMerged);
   });
   for (size_t i = 0; i < methods.size(); ++i) {
     if (collects[i]) reports([&] { report.strategies[i].tables = methods[i].report_end(); });
@@ -242,7 +250,8 @@ int train(const CommandLine& line, double start) {
   train::note_interrupts();
   train::Trainer trainer({session.model(), session.methods, splits.train,
                           splits.evaluation ? &*splits.evaluation : nullptr, &checkpoints, listener,
-                          session.experiment.train, session.experiment.eval, static_cast<uint64_t>(report.seed)});
+                          session.experiment.train, session.experiment.eval, static_cast<uint64_t>(report.seed),
+                          session.opened.fingerprint});
   if (!line.has("quiet"))
     std::cout << setup_text(session, splits, report, {trainer.total_steps(), trainer.plan().steps_per_epoch()},
                             run.string())
@@ -250,7 +259,12 @@ int train(const CommandLine& line, double start) {
 
   report.result = trainer.run(line.has("resume"));
   write_delta(directory.paths(), trainer.delta(), session.delta_info());
-  evaluate_test(session, splits, trainer.last_predictions(), report);
+  std::string test_problem;
+  try {
+    evaluate_test(session, splits, trainer, !line.has("quiet"), report);
+  } catch (const Error& error) {
+    test_problem = error.what();  // no reason to lose the run
+  }
   report.delta_bytes = static_cast<int64_t>(std::filesystem::file_size(directory.paths().delta_tensors()));
   // What earlier processes of a resumed run did is in the parts alone.
   const double parts = report.startup_seconds + report.result.train_seconds + report.result.eval_seconds;
@@ -259,6 +273,9 @@ int train(const CommandLine& line, double start) {
   report::write_report(directory.paths().report(), report);
   write_page(directory.paths());
   if (!line.has("quiet")) std::cout << report::summary_text(report, run.string());
+  if (!test_problem.empty())
+    throw Error(
+        fmt::format("{}\n{} is finished all the same, without metrics of the test split", test_problem, run.string()));
   return kDone;
 }
 

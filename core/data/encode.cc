@@ -252,8 +252,8 @@ EncodedSplit encode(const Dataset& dataset, Split split, const text::Tokenizer& 
       encoded.labels.push_back(example.label);
     }
   }
-  encoded.texts =
-      tokenizer.encode_all(texts, options.max_length, options.threads, std::string(split_name(split)) + " example");
+  encoded.texts = tokenizer.encode_all(texts, options.max_length, options.threads,
+                                       [&](size_t i) { return place(dataset, split, rows.indices[i]); });
   warn_of_texts(options.max_length, encoded);
   return encoded;
 }
@@ -285,6 +285,16 @@ std::string limit_problem(const Dataset& dataset, int64_t limit) {
   const auto* source = dynamic_cast<const ExampleSource*>(&dataset);
   const std::string where = source != nullptr ? "the examples in " + source->file_name(Split::kTrain) : "all examples";
   return fmt::format("must be between 1 and {} ({}), got {}", grouped(available), where, grouped(limit));
+}
+
+std::string texts_name(const EncodedSplit& split) {
+  uint64_t hash = 0xCBF29CE484222325u;  // FNV-1a
+  const auto add = [&](uint64_t value) { hash = (hash ^ value) * 0x100000001B3u; };
+  for (const int32_t id : split.texts.ids)
+    add(static_cast<uint64_t>(id));
+  for (const int64_t offset : split.texts.offsets)
+    add(static_cast<uint64_t>(offset));
+  return fmt::format("{:016x}", hash);
 }
 
 std::string shared_texts_warning(const EncodedSplit& train, const EncodedSplit& other) {

@@ -57,6 +57,9 @@ std::string answer_problem(const Example& example, const Task& task);
 /// ratings_train.txt), got 200,000". "" when nothing is; 0 means all.
 std::string limit_problem(const Dataset& dataset, int64_t limit);
 
+/// A word that is another for other token ids.
+std::string texts_name(const EncodedSplit& split);
+
 /// "test: 12 of 872 texts are in train too; ...", "" when none is.
 std::string shared_texts_warning(const EncodedSplit& train, const EncodedSplit& other);
 

@@ -34,7 +34,8 @@ SentencePairs::SentencePairs(const std::vector<std::string_view>& documents, con
     if (documents_.back() == lines.size()) documents_.pop_back();
   }
   documents_.push_back(lines.size());
-  lines_ = tokenizer.encode_all(lines, kWhole, threads, subject + " line");  // cut where they become pairs
+  const auto name_of = [&](size_t i) { return fmt::format("{} line {}", subject, i + 1); };
+  lines_ = tokenizer.encode_all(lines, kWhole, threads, name_of);  // cut where they become pairs
   for (size_t document = 0; document + 1 < documents_.size(); ++document)
     cut_into_runs(document);
   if (documents_.size() < 3 || runs_.empty()) {

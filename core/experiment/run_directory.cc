@@ -84,13 +84,14 @@ RunDirectory::RunDirectory(const fs::path& run, const ConfigNode& resolved, bool
   if (state == RunState::kStarted && !resume) {
     ::close(std::exchange(lock_, -1));
     throw Error(fmt::format(
-        "{}: holds a run that was started and not finished; go on with it by --resume, or choose another --output",
+        "{}: holds a run that was started and not finished; go on with it by --resume, choose another --output, or remove it",
         name));
   }
   resumed_ = state == RunState::kStarted;
   if (resumed_) {
     check_same_experiment(paths_, resolved);
     formats::remove_leftovers_in(run);
+    formats::remove_leftovers_in(paths_.checkpoints());
   } else {
     write_first(resolved);
     lock();

@@ -128,9 +128,9 @@ FoundDirectory find_directory(const std::string& name) {
   if (fs::is_directory(name, failure)) return {name, ""};
   const bool is_file = fs::exists(name, failure);
   FoundDirectory found;
-  found.looked =
-      fmt::format("\n  {}: {} (working directory {})", name,
-                  is_file ? "is a file, not a directory" : "no such directory", fs::current_path(failure).string());
+  found.looked = fmt::format("\n  {}: {} (working directory {}){}", name,
+                             is_file ? "is a file, not a directory" : "no such directory",
+                             fs::current_path(failure).string(), is_file ? "" : neighbour_hint(name));
   if (could_be_hub_name(name)) {
     const Cache cache = hub_cache();
     fs::path snapshot;

@@ -37,11 +37,8 @@ std::string system_reason(int error_number) {
   return reason;
 }
 
-namespace {
-
-/// "; did you mean 'quickstart.toml'?" of what lies where the path leads to and is called alike but for its stem or but for what
-/// follows it, or "".
-std::string neighbour_hint(const std::filesystem::path& path) {
+std::string neighbour_hint(const std::filesystem::path& given) {
+  const std::filesystem::path path = given.has_filename() ? given : given.parent_path();  // "models/ko-mini/"
   constexpr size_t kShortestStem = 4;  // shorter ones resemble everything
   const std::string name = path.filename().string();
   const std::string stem = name.substr(0, name.find('.')), rest = name.substr(stem.size());
@@ -62,8 +59,6 @@ std::string neighbour_hint(const std::filesystem::path& path) {
     return fmt::format("; did you mean '{}{}'?", nearest, rest);
   return "";
 }
-
-}  // namespace
 
 std::string not_found(const std::filesystem::path& path) {
   std::error_code ignored;

@@ -27,6 +27,10 @@ std::string shape_text(torch::IntArrayRef shape);
 /// The system's reason for an errno, in lower case: "permission denied".
 std::string system_reason(int error_number);
 
+/// "; did you mean 'quickstart.toml'?" of what lies where the path leads to and is called alike but for its stem or but for what
+/// follows it, or "".
+std::string neighbour_hint(const std::filesystem::path& path);
+
 /// "x/y.json: not found (working directory /home/me)"; the directory only where the path is relative. With the
 /// nearest name beside it, where there is one: "...; did you mean 'y.json'?"
 std::string not_found(const std::filesystem::path& path);

@@ -125,8 +125,7 @@ Tensor Bert::forward(const Input& input) {
   const bool first_rows_only = computes_first_rows_only();
   encoder_->first_rows_only = first_rows_only;
   if (language_head_ != nullptr) language_head_->read_rows = input.read_rows;
-  const Tensor words = word_vectors(input.ids);
-  const Tensor h = trunk_->forward({words, input.types, input.positions, input.layout});
+  const Tensor h = encoded(input, options_.layers);
   return head_->forward({h, first_rows_only ? input.layout.first_rows_only() : input.layout});
 }
 
@@ -134,24 +133,41 @@ Bert::Answers Bert::answers(const Input& input) {
   if (next_sentence_ == nullptr) return {forward(input), Tensor()};
   encoder_->first_rows_only = false;
   language_head_->read_rows = input.read_rows;
-  const Tensor h = trunk_->forward({word_vectors(input.ids), input.types, input.positions, input.layout});  // (N, H)
-  const Tensor pooled = torch::tanh(pooler_->forward(h.index_select(0, input.layout.first_rows())));        // (B, H)
+  const Tensor h = encoded(input, options_.layers);                                                   // (N, H)
+  const Tensor pooled = torch::tanh(pooler_->forward(h.index_select(0, input.layout.first_rows())));  // (B, H)
   return {head_->forward({h, input.layout}), next_sentence_->forward(pooled)};  // no dropout, as BertForPreTraining
 }
 
 Tensor Bert::first_rows(const Input& input) {
   TORCH_INTERNAL_ASSERT(computes_first_rows_only());
   encoder_->first_rows_only = true;
-  return trunk_->forward({word_vectors(input.ids), input.types, input.positions, input.layout});
+  return encoded(input, options_.layers);
 }
 
 Tensor Bert::answer(const Tensor& first_rows) {
   return head_->forward({first_rows, Layout(std::vector<int64_t>(static_cast<size_t>(first_rows.size(0)), 1))});
 }
 
-Tensor Bert::hidden(const Input& input) {
+Tensor Bert::hidden(const Input& input) { return hidden_below(input, options_.layers); }
+
+Tensor Bert::hidden_below(const Input& input, int64_t layer) {
   encoder_->first_rows_only = false;
+  return encoded(input, layer);
+}
+
+Tensor Bert::encoded(const Input& input, int64_t end) {
+  encoder_->begin = static_cast<size_t>(input.layers_done);
+  encoder_->end = static_cast<size_t>(end);
+  if (input.hidden.defined()) return encoder_->forward({input.hidden, input.layout});
   return trunk_->forward({word_vectors(input.ids), input.types, input.positions, input.layout});
+}
+
+void Bert::train(bool on) {
+  Module::train(on);
+  if (!on || resting_ == 0) return;
+  trunk_->eval();
+  for (int64_t i = 0; i < resting_; ++i)
+    bert_layer(i).eval();
 }
 
 Tensor Bert::word_vectors(const Tensor& ids) {

@@ -31,6 +31,8 @@ struct Input {
   Tensor ids, types, positions;
   Layout layout;
   Tensor read_rows{};  ///< (M) int64: the rows that a masked-LM head answers for; undefined: all
+  Tensor hidden{};     ///< (N, H) what layer `layers_done` reads: the embeddings and the layers below are not computed
+  int64_t layers_done = 0;
 };
 
 /// Whether a parameter (by its name in own_parameters()) is the head's: the classifier's, or the masked-LM head's, whose decoder
@@ -70,10 +72,16 @@ class Bert final : public torch::nn::Module, public plugtune::Model {
   bool computes_first_rows_only() const;
   /// The last hidden rows, all of them.  (N, H)
   Tensor hidden(const Input& input);
+  /// The rows that a layer reads, or after the last one the head.  (N, H)
+  Tensor hidden_below(const Input& input, int64_t layer);
   /// False forces the last layer to compute all rows (what a task that reads all rows needs, and tests compare with).
   void set_first_rows_only(bool allowed) noexcept { first_rows_allowed_ = allowed; }
   /// True: of each layer backward keeps the input alone and computes the rest again (recompute.h).
   void set_recompute(bool recompute) noexcept;
+
+  /// From the next train() on the embeddings and the layers below this one stay in evaluation mode; 0: none does.
+  void rest_below(int64_t layer) noexcept { resting_ = layer; }
+  void train(bool on = true) override;
 
   /// Leaves the word embedding the rows of these words only, (U) int64 ascending: its weight becomes a new tensor (U,H). Ids stay
   /// what they are; those of other words must not come until restore_words(). The embedding is bare and not read by a head.
@@ -128,6 +136,7 @@ class Bert final : public torch::nn::Module, public plugtune::Model {
   void make_language_head();
   void make_pooler();
   Tensor word_vectors(const Tensor& ids);
+  Tensor encoded(const Input& input, int64_t end);
   BertLayer& bert_layer(int64_t layer);
 
   BertOptions options_;
@@ -144,6 +153,7 @@ class Bert final : public torch::nn::Module, public plugtune::Model {
   std::vector<JunctionSite*> junctions_;
   std::set<std::string> trained_base_;
   bool first_rows_allowed_ = true;
+  int64_t resting_ = 0;
 };
 
 }  // namespace plugtune::model

@@ -171,11 +171,12 @@ BertEncoder::BertEncoder(const BertOptions& options) : EncoderSite({"encoder", R
   for (int64_t i = 0; i < options.layers; ++i) {
     layers.push_back(list->register_module(std::to_string(i), std::make_shared<BertLayer>(options, i)));
   }
+  end = layers.size();
 }
 
 Tensor BertEncoder::base(const EncoderIn& in) {
   Tensor h = in.h;
-  for (size_t i = 0; i < layers.size(); ++i)
+  for (size_t i = begin; i < end; ++i)
     h = layer(i, h, in.layout);
   return h;
 }

@@ -75,7 +75,9 @@ class BertEncoder final : public EncoderSite {
  public:
   explicit BertEncoder(const BertOptions& options);
   std::vector<std::shared_ptr<BertLayer>> layers;
-  bool first_rows_only = false;  ///< set by Bert::forward for each call
+  // Set by Bert for each call.
+  size_t begin = 0, end = 0;     ///< the layers that are computed
+  bool first_rows_only = false;  ///< of the last layer
   bool recompute = false;        ///< layers are computed again in backward instead of kept
 
  protected:

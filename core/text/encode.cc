@@ -18,7 +18,7 @@ namespace {
 /// large enough that taking costs nothing.
 constexpr size_t kChunkBytes = 64 * 1024;
 
-/// @param example  "train example 17", or "" where there is only one
+/// @param example  "ratings.txt:17", or "" where there is only one
 Error not_utf8(const std::string& example, const TextPair& texts, const char* at) {
   const auto holds = [at](std::string_view text) {
     return !std::less<>()(at, text.data()) && std::less<>()(at, text.data() + text.size());
@@ -77,7 +77,7 @@ struct Tokenizer::Chunk {
   std::exception_ptr error;
 };
 
-void Tokenizer::encode_chunk(std::span<const TextPair> texts, int64_t max_length, const std::string& subject,
+void Tokenizer::encode_chunk(std::span<const TextPair> texts, int64_t max_length, const NameOf& name_of,
                              Chunk& chunk) const try {
   texts = texts.subspan(chunk.first, chunk.count);
   size_t places = 0;
@@ -94,8 +94,8 @@ void Tokenizer::encode_chunk(std::span<const TextPair> texts, int64_t max_length
     try {
       written = encode_into(pair, max_length, out, writer);
     } catch (const NotUtf8& problem) {
-      const auto number = chunk.first + static_cast<size_t>(&pair - texts.data()) + 1;
-      throw not_utf8(fmt::format("{} {}", subject, number), pair, problem.at);
+      const size_t place = chunk.first + static_cast<size_t>(&pair - texts.data());
+      throw not_utf8(name_of ? name_of(place) : fmt::format("example {}", place + 1), pair, problem.at);
     }
     out += written.length;
     chunk.lengths.push_back(static_cast<int32_t>(written.length));
@@ -111,7 +111,7 @@ void Tokenizer::encode_chunk(std::span<const TextPair> texts, int64_t max_length
 }
 
 EncodedTexts Tokenizer::encode_all(std::span<const TextPair> texts, int64_t max_length, int threads,
-                                   const std::string& subject) const {
+                                   const NameOf& name_of) const {
   check_max_length(max_length,
                    std::any_of(texts.begin(), texts.end(), [](const TextPair& t) { return t.b.has_value(); }));
   std::vector<Chunk> chunks;
@@ -129,7 +129,7 @@ EncodedTexts Tokenizer::encode_all(std::span<const TextPair> texts, int64_t max_
   std::atomic<size_t> next = 0, first_bad = chunks.size();
   const auto work = [&] {
     for (size_t i = next++; i < first_bad; i = next++) {
-      encode_chunk(texts, max_length, subject, chunks[i]);
+      encode_chunk(texts, max_length, name_of, chunks[i]);
       for (size_t bad = first_bad; chunks[i].error && i < bad && !first_bad.compare_exchange_weak(bad, i);) {
       }
     }

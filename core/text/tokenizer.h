@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <optional>
 #include <span>
 #include <string>
@@ -71,6 +72,8 @@ struct EncodedTexts {
 /// Immutable; any number of threads may encode with one.
 class Tokenizer {
  public:
+  using NameOf = std::function<std::string(size_t)>;
+
   /// Throws Error when unk, cls or sep is not a token; `source` says in it where the vocabulary is from.
   Tokenizer(Vocabulary vocabulary, TokenizerOptions options, TextOptions text = {},
             const std::string& source = "vocabulary");
@@ -89,9 +92,10 @@ class Tokenizer {
 
   /// The same, of many texts by several threads; the result does not depend on how many.
   /// @param threads  0: one per processor
-  /// @param subject  what an example is called in errors, "train example": the first bad one is reported, counted from 1.
+  /// @param name_of  what an example is called in an error, by its place in `texts`: the first bad one is reported.
+  ///                 {}: "example 1" and so on. Several threads may call it.
   EncodedTexts encode_all(std::span<const TextPair> texts, int64_t max_length, int threads = 0,
-                          const std::string& subject = "example") const;
+                          const NameOf& name_of = {}) const;
 
   int32_t unk_id() const { return special_.unk; }
   int32_t cls_id() const { return special_.cls; }
@@ -125,8 +129,7 @@ class Tokenizer {
   bool encode_run(std::string_view run, PieceWriter& writer) const;
   void encode_contextual(std::string_view run, PieceWriter& writer) const;
   size_t room(const TextPair& texts) const;
-  void encode_chunk(std::span<const TextPair> texts, int64_t max_length, const std::string& subject,
-                    Chunk& chunk) const;
+  void encode_chunk(std::span<const TextPair> texts, int64_t max_length, const NameOf& name_of, Chunk& chunk) const;
   static EncodedTexts gather(const std::vector<Chunk>& chunks, size_t examples);
 
   Vocabulary vocabulary_;

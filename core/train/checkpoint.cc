@@ -10,6 +10,7 @@
 #include <sstream>
 
 #include "formats/atomic_file.h"
+#include "formats/base64.h"
 #include "formats/safetensors.h"
 #include "plugtune/error.h"
 #include "train/result_json.h"
@@ -43,6 +44,8 @@ Progress::Sums sums_from(const ordered_json& json) {
 ordered_json progress_json(const Progress& progress) {
   ordered_json json = {{"schema", kSchema},
                        {"step", progress.step},
+                       {"base", progress.base},
+                       {"texts", progress.texts},
                        {"tokens", progress.tokens},
                        {"evaluations_since_best", progress.evaluations_since_best},
                        {"best_index", progress.best_index},
@@ -56,9 +59,15 @@ ordered_json progress_json(const Progress& progress) {
   for (const EvalReport& report : progress.evaluations)
     json["evaluations"].push_back(evaluation_json(report));
   for (const auto& [key, bytes] : progress.custom) {
-    json["custom"][key] = std::vector<uint8_t>(bytes.begin(), bytes.end());  // any bytes; JSON strings hold UTF-8 only
+    json["custom"][key] = formats::to_base64({bytes.begin(), bytes.end()});  // any bytes; JSON strings hold UTF-8 only
   }
   return json;
+}
+
+std::vector<uint8_t> custom_bytes(const ordered_json& json) {
+  const auto bytes = formats::from_base64(json.get<std::string>());
+  if (!bytes) throw Error("a strategy's state is no Base64");
+  return *bytes;
 }
 
 Progress progress_from(const ordered_json& json) {
@@ -74,8 +83,10 @@ Progress progress_from(const ordered_json& json) {
   progress.since_log = sums_from(json.at("since_log"));
   for (const ordered_json& report : json.at("evaluations"))
     progress.evaluations.push_back(evaluation_from_json(report));
+  progress.base = json.value("base", "");
+  progress.texts = json.value("texts", "");
   for (const auto& [key, bytes] : json.at("custom").items()) {
-    const auto values = bytes.get<std::vector<uint8_t>>();
+    const auto values = custom_bytes(bytes);
     progress.custom[key] = std::string(values.begin(), values.end());
   }
   return progress;
@@ -88,7 +99,7 @@ Progress read_progress(const fs::path& checkpoint) {
   text << file.rdbuf();
   try {
     return progress_from(ordered_json::parse(text.str()));
-  } catch (const nlohmann::json::exception& error) {
+  } catch (const std::exception& error) {
     throw Error((checkpoint / kState).string() + ": is damaged (" + error.what() + "); remove " + checkpoint.string() +
                 " to go on from the checkpoint before it");
   }
@@ -97,6 +108,17 @@ Progress read_progress(const fs::path& checkpoint) {
 std::string directory_name(const char* prefix, int64_t step) { return fmt::format("{}{:06}", prefix, step); }
 
 }  // namespace
+
+void check_origin(const std::string& subject, const Progress& progress, const std::string& base,
+                  const std::string& texts) {
+  const auto differ = [](const std::string& there, const std::string& here) {
+    return !there.empty() && !here.empty() && there != here;
+  };
+  if (differ(progress.base, base))
+    throw Error(subject + ": was trained from other weights than model.path has now; begin another run");
+  if (differ(progress.texts, texts))
+    throw Error(subject + ": was trained on other texts than the data set has now; begin another run");
+}
 
 CheckpointStore::CheckpointStore(fs::path directory, int64_t keep) : directory_(std::move(directory)), keep_(keep) {}
 
@@ -127,15 +149,16 @@ void CheckpointStore::save(const Checkpoint& checkpoint) const {
   write_tensors(kOptimizer, optimizer);
   building.write(kState, progress_json(checkpoint.progress).dump(1) + "\n");
   building.commit();
-  remove_old();  // only now that the new one is whole
-}
-
-void CheckpointStore::remove_old() const {
   std::error_code ignored;
-  const std::vector<fs::path> steps = all(kStep);
+  const std::vector<fs::path> steps = all(kStep);  // removed only now that the new one is whole
   for (size_t i = 0; i + static_cast<size_t>(keep_) < steps.size(); ++i)
     fs::remove_all(steps[i], ignored);
-  std::set<std::string> needed;
+  remove_bests_but(checkpoint.progress.best_step());
+}
+
+void CheckpointStore::remove_bests_but(int64_t newest) const {
+  std::error_code ignored;
+  std::set<std::string> needed = {directory_name(kBest, newest)};
   try {
     for (const fs::path& step : all(kStep))
       needed.insert(directory_name(kBest, read_progress(step).best_step()));
@@ -171,6 +194,7 @@ void CheckpointStore::save_best(const NamedTensors& delta, int64_t step) const {
   formats::write_safetensors(file, delta);
   file.close();
   building.commit();
+  remove_bests_but(step);
 }
 
 NamedTensors CheckpointStore::best(int64_t step) const {

@@ -29,6 +29,7 @@ struct Progress {
   Sums since_evaluation, since_log;
   std::vector<EvalReport> evaluations;
   std::map<std::string, std::string> custom;  ///< CustomState of each strategy, by "<position>.<name>"
+  std::string base{}, texts{};  ///< which weights and which training texts it goes on with; empty: not known
 
   /// The step of the best evaluation, -1 when there is none.
   int64_t best_step() const { return best_index < 0 ? -1 : evaluations[static_cast<size_t>(best_index)].step; }
@@ -39,6 +40,11 @@ struct Checkpoint {
   Tensor random_state;  ///< uint8, of torch's default CPU generator
   Progress progress;
 };
+
+/// Throws Error where a checkpoint is of a run with other weights or texts than these; "" is not known.
+/// @param subject  in front of the message
+void check_origin(const std::string& subject, const Progress& progress, const std::string& base,
+                  const std::string& texts);
 
 /// `checkpoints/step-000400/{delta,optimizer}.safetensors, state.json` and, of the evaluation that was the best at one of them,
 /// `checkpoints/best-000300/delta.safetensors`: a run that was killed after a better one goes on from the older.
@@ -54,13 +60,13 @@ class CheckpointStore {
   /// Its step, or 0 when there is none.
   int64_t newest_step() const;
 
-  /// @param step  of the evaluation
+  /// Of earlier ones those stay that a checkpoint needs. @param step  of the evaluation
   void save_best(const NamedTensors& delta, int64_t step) const;
   NamedTensors best(int64_t step) const;
 
  private:
   std::vector<std::filesystem::path> all(const std::string& prefix) const;  // by their step, ascending
-  void remove_old() const;
+  void remove_bests_but(int64_t newest) const;
   std::filesystem::path directory_;
   int64_t keep_;
 };

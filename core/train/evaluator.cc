@@ -1,12 +1,7 @@
-// evaluator.cc - forward passes without a graph over a split, sorted by length.
+// evaluator.cc - logits, loss and guesses of a split, gathered batch by batch.
 #include "train/evaluator.h"
 
-#include <algorithm>
-#include <optional>
-
-#include "data/batches.h"
 #include "model/loss.h"
-#include "model/merged.h"
 
 namespace plugtune::train {
 
@@ -66,54 +61,20 @@ class Gatherer {
   std::vector<Tensor> targets_, positions_;
 };
 
-/// compute(batch) for every batch of the split: evaluation mode, no graph. The model's mode is what it was.
-template <class Compute>
-void for_each_batch(model::Bert& model, const data::EncodedSplit& split, int64_t batch_tokens, PatchUse patches,
-                    const Compute& compute) {
-  torch::NoGradGuard no_grad;
-  std::optional<model::MergesPatches> merges;
-  if (patches == PatchUse::kMerged) merges.emplace();
-  const bool was_training = model.is_training();
-  model.eval();
-  for (const std::vector<int64_t>& indices : data::evaluation_batches(split, batch_tokens))
-    compute(data::make_batch(split, indices));
-  model.train(was_training);
-}
-
 }  // namespace
 
-Predictions predict(model::Bert& model, const data::EncodedSplit& split, int64_t batch_tokens, const Tensor& features,
+Predictions predict(model::Bert& model, const data::EncodedSplit& split, int64_t batch_tokens, const Features& features,
                     PatchUse patches) {
   Gatherer gatherer(model.options(), static_cast<int64_t>(split.size()));
   for_each_batch(model, split, batch_tokens, patches, [&](const data::Batch& batch) {
     if (features.defined()) {
-      gatherer.add(batch, model.answer(features.index_select(0, torch::tensor(batch.indices))));
+      gatherer.add(batch, features.logits(model, batch));
     } else {
       const auto [logits, next_sentence] = model.answers(batch.input);
       gatherer.add(batch, logits, next_sentence);
     }
   });
   return gatherer.finish();
-}
-
-Tensor features_of(model::Bert& model, const data::EncodedSplit& split, int64_t batch_tokens) {
-  Tensor features;
-  for_each_batch(model, split, batch_tokens, PatchUse::kMerged, [&](const data::Batch& batch) {
-    const Tensor rows = model.first_rows(batch.input);
-    if (!features.defined())
-      features = torch::empty({static_cast<int64_t>(split.size()), rows.size(1)}, rows.options());
-    features.index_copy_(0, torch::tensor(batch.indices), rows);
-  });
-  return features;
-}
-
-bool trains_head_alone(const model::Bert& model) {
-  const auto is_below = [](const auto& entry) {
-    const std::string& name = entry.first;
-    return entry.second.requires_grad() && (name.starts_with("embeddings.") || name.starts_with("encoder."));
-  };
-  return std::ranges::none_of(model.own_parameters(), is_below) &&
-         std::ranges::none_of(model.patch_parameters(), is_below);
 }
 
 Metrics metrics_of(TaskKind kind, const Predictions& predictions) {

@@ -3,6 +3,8 @@
 
 #include "data/encode.h"
 #include "model/bert.h"
+#include "train/evaluation_passes.h"
+#include "train/features.h"
 #include "train/metrics.h"
 
 namespace plugtune::train {
@@ -21,20 +23,10 @@ struct Predictions {
 
 Metrics metrics_of(TaskKind kind, const Predictions& predictions);
 
-/// Patches that fold are merged for batches of many rows (merged.h), or all are called, for who listens to what they compute.
-enum class PatchUse : int32_t { kMerged = 1, kCalled };
-
 /// Evaluation mode, no graph, batches of similar lengths; the model's mode is restored.
 /// @param batch_tokens  rows of one forward pass
 /// @param features      of the split, when they are known; else undefined
 Predictions predict(model::Bert& model, const data::EncodedSplit& split, int64_t batch_tokens,
-                    const Tensor& features = {}, PatchUse patches = PatchUse::kMerged);
-
-/// What the head reads of every example, (E,H) in the split's order and the model's type: evaluation mode, no graph. The bits do
-/// not depend on the order in which examples are asked for later.
-Tensor features_of(model::Bert& model, const data::EncodedSplit& split, int64_t batch_tokens);
-
-/// Whether everything that trains is in the head (and pooler), so that what it reads of an example is always the same.
-bool trains_head_alone(const model::Bert& model);
+                    const Features& features = {}, PatchUse patches = PatchUse::kMerged);
 
 }  // namespace plugtune::train

@@ -101,8 +101,8 @@ std::string gigabytes(int64_t bytes) { return fmt::format("{:.2f} GB", static_ca
 
 }  // namespace
 
-int64_t tokens_within(int64_t budget, const Beside& beside, const model::Bert& model, const data::EncodedSplit& split,
-                      FlatOptimizer& optimizer, const Pass& pass) {
+MemoryRoom room_within(int64_t budget, const Beside& beside, const model::Bert& model, const data::EncodedSplit& split,
+                       FlatOptimizer& optimizer, const Pass& pass) {
   const std::vector<int64_t> longest = longest_first(split);
   const data::Batch few = batch_of(split, longest, kFewTokens), more = batch_of(split, longest, kMoreTokens);
   const Traceless traceless(optimizer);
@@ -114,15 +114,16 @@ int64_t tokens_within(int64_t budget, const Beside& beside, const model::Bert& m
                            std::max<int64_t>(0, few_bytes - per_token * few_tokens);
   const int64_t longest_text = split.length(static_cast<size_t>(longest.front())),
                 of_longest = per_token * longest_text;
-  if (budget < standing + std::max(of_longest, beside.at_saves)) {
+  const int64_t needed = std::max(of_longest, beside.at_saves);
+  if (budget < standing + needed) {
     const std::string more = beside.at_saves > of_longest
                                  ? "a checkpoint " + gigabytes(beside.at_saves)
                                  : fmt::format("the longest text ({} tokens) {}", longest_text, gigabytes(of_longest));
     throw Error(fmt::format(
         "train.memory: {} is too little: what is there all the time takes {}, {} more; at least {} is needed",
-        gigabytes(budget), gigabytes(standing), more, gigabytes(standing + std::max(of_longest, beside.at_saves))));
+        gigabytes(budget), gigabytes(standing), more, gigabytes(standing + needed)));
   }
-  return (budget - standing) / per_token;
+  return {budget - standing, per_token, needed};
 }
 
 void check_recompute(model::Bert& model, const data::EncodedSplit& split, FlatOptimizer& optimizer, const Pass& pass) {
@@ -135,6 +136,7 @@ void check_recompute(model::Bert& model, const data::EncodedSplit& split, FlatOp
     return optimizer.gradients().clone();
   };
   const Tensor kept = gradients(false);
+  if (!kept.isfinite().all().item<bool>()) return;  // the first step says so
   bool same = false;
   try {
     same = (gradients(true) - kept).norm().item<double>() <= 1e-4 * kept.norm().item<double>();

@@ -22,7 +22,7 @@ struct TrainSettings {
   int64_t memory = 0;              ///< bytes that the training may take; micro-batches are chosen so. 0: not limited
   bool recompute = false;          ///< compute layers again in backward instead of keeping them
   bool group_by_length = false;    ///< batches of similar lengths
-  bool cache_frozen = true;        ///< when the head alone trains, compute the encoder once, without dropout
+  bool cache_frozen = true;  ///< the lowest layers, while nothing trains in them, compute without dropout, and once
   double learning_rate = 5e-4;
   ScheduleKind schedule = ScheduleKind::kLinear;
   double warmup_ratio = 0;  ///< of all steps; warmup_steps wins when given

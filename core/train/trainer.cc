@@ -20,6 +20,8 @@
 namespace plugtune::train {
 namespace {
 
+constexpr int64_t kMostFeatureBytes = 2'000'000'000;
+
 double now() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
 
 int64_t count_steps(const TrainSettings& settings, int64_t steps_per_epoch) {
@@ -66,29 +68,29 @@ Trainer::Trainer(TrainJob job)
   if (job_.settings.precision == Precision::kBf16) to_training_precision();
   for (const auto& strategy : job_.methods.all())
     strategy.begin({.steps = total_steps_, .steps_per_epoch = plan_.steps_per_epoch(), .warmup_steps = warmup_steps_});
+  if (job_.settings.cache_frozen) frozen_layers_ = frozen_layers(job_.model, job_.methods);
+  job_.model.rest_below(frozen_layers_);
   plan_memory();
 }
 
 void Trainer::plan_memory() {
+  keeps_features_ = features_pay() && features_bytes() <= kMostFeatureBytes;
   if (job_.settings.memory == 0 && !job_.settings.recompute) return;
   const auto pass = [this](const data::Batch& batch) { job_.methods.backward(loss_of(batch).value); };
   job_.model.train();
   if (job_.settings.recompute) check_recompute(job_.model, job_.train, optimizer_, pass);
   if (job_.settings.memory == 0) return;
-  const int64_t tokens = tokens_within(job_.settings.memory, beside_passes(), job_.model, job_.train, optimizer_, pass);
-  plan_.set_micro_batch_tokens(tokens);
-  job_.eval.batch_tokens = std::min(job_.eval.batch_tokens, tokens);
-  job_.listener.on_message(fmt::format("train.memory has room for {} tokens at a time", tokens));
+  MemoryRoom room = room_within(job_.settings.memory, beside_passes(), job_.model, job_.train, optimizer_, pass);
+  keeps_features_ = keeps_features_ && features_bytes() <= std::min(room.bytes / 2, room.bytes - room.needed);
+  if (keeps_features_) room.bytes -= features_bytes();
+  plan_.set_micro_batch_tokens(room.tokens());
+  job_.eval.batch_tokens = std::min(job_.eval.batch_tokens, room.tokens());
+  job_.listener.on_message(fmt::format("train.memory has room for {} tokens at a time", room.tokens()));
 }
 
 Beside Trainer::beside_passes() const {
   Beside beside;
   if (job_.evaluation != nullptr) beside.always = job_.evaluation->tokens() * static_cast<int64_t>(sizeof(int32_t));
-  if (caches_features()) {
-    const size_t texts = job_.train.size() + (job_.evaluation == nullptr ? 0 : job_.evaluation->size());
-    beside.always +=
-        static_cast<int64_t>(texts) * job_.model.options().hidden_size * static_cast<int64_t>(sizeof(float));
-  }
   beside.at_saves = words_.table_bytes();
   return beside;
 }
@@ -130,12 +132,14 @@ TrainResult Trainer::run(bool resume) {
     if (evaluates) evaluate();
     stopped_early = should_stop_early();
     const int signal = pending_interrupt();
+    if (signal != 0) check_parameters();  // such a checkpoint would take the place of a good one
     if (last || stopped_early || signal != 0 || is_due(job_.settings.checkpoint_every)) save_checkpoint();
     if (signal != 0 && !last) {
       throw Interrupted(signal, fmt::format("interrupted after step {}; a checkpoint was written, go on with --resume",
                                             progress_.step));
     }
   }
+  job_.model.rest_below(0);
   job_.model.eval();
   if (job_.eval.keep_best) keep_best();
   if (words_.active()) words_.restore(whole_words());
@@ -152,20 +156,34 @@ TrainResult Trainer::run(bool resume) {
   return result;
 }
 
-bool Trainer::caches_features() const {
-  const bool pays = total_steps_ >= plan_.steps_per_epoch();  // else examples would be computed that no step reads
-  return job_.settings.cache_frozen && pays && job_.model.computes_first_rows_only() && trains_head_alone(job_.model);
+int64_t Trainer::features_bytes() const {
+  return Features::bytes(job_.model, &job_.train, frozen_layers_) +
+         Features::bytes(job_.model, job_.evaluation, frozen_layers_);
 }
 
+/// What the frozen layers compute of a text is read more than once.
+bool Trainer::features_pay() const { return frozen_layers_ > 0 && total_steps_ > plan_.steps_per_epoch(); }
+
 void Trainer::compute_features() {
-  if (!caches_features()) return;
+  if (!keeps_features_) return;
   const double start = now();
-  job_.listener.on_message("the head alone trains: what it reads of each text is computed once");
-  job_.methods.guard("forward()", [&] {
-    features_ = features_of(job_.model, job_.train, job_.eval.batch_tokens);
+  const int64_t layers = job_.model.options().layers;
+  job_.listener.on_message(
+      frozen_layers_ == layers
+          ? "the head alone trains: what it reads of each text is computed once"
+          : fmt::format("nothing trains in the lowest {} of {} layers: what they compute of each text is computed once",
+                        frozen_layers_, layers));
+  const bool agree = job_.methods.guard("forward()", [&] {
+    features_ = Features(job_.model, job_.train, frozen_layers_, job_.eval.batch_tokens);
+    if (!features_.agree(job_.model)) return false;
     if (job_.evaluation != nullptr)
-      evaluation_features_ = features_of(job_.model, *job_.evaluation, job_.eval.batch_tokens);
+      evaluation_features_ = Features(job_.model, *job_.evaluation, frozen_layers_, job_.eval.batch_tokens);
+    return true;
   });
+  if (!agree) {
+    features_ = {};
+    job_.listener.on_message("a patch above reads what one below leaves behind: computed in every step all the same");
+  }
   log_clock_ = now();
   progress_.train_seconds += log_clock_ - start;
   progress_.seconds_since_evaluation += log_clock_ - start;
@@ -210,7 +228,7 @@ void Trainer::train_step() {
 Trainer::Loss Trainer::loss_of(const data::Batch& batch) {
   const auto [logits, next_sentence] = job_.methods.guard("forward()", [&]() -> model::Bert::Answers {
     if (!features_.defined()) return job_.model.answers(batch.input);
-    return {job_.model.answer(features_.index_select(0, torch::tensor(batch.indices))), Tensor()};
+    return {features_.logits(job_.model, batch), Tensor()};
   });
   Tensor loss = model::task_loss(job_.model.options().task, logits, batch.targets, batch.step_examples);
   if (next_sentence.defined())
@@ -375,8 +393,10 @@ Tensor Trainer::whole_words() const {
   return words_.scatter(optimizer_.master(WordCompaction::kName), decay);
 }
 
-void Trainer::save_checkpoint() const {
+void Trainer::save_checkpoint() {
   if (job_.checkpoints == nullptr) return;
+  progress_.base = job_.base;
+  progress_.texts = data::texts_name(job_.train);
   Checkpoint checkpoint{delta(), optimizer_.state(), at::detail::getDefaultCPUGenerator().get_state(), progress_};
   for (size_t i = 0; i < job_.methods.all().size(); ++i) {
     const auto& strategy = job_.methods.all()[i];
@@ -389,6 +409,7 @@ void Trainer::save_checkpoint() const {
 
 void Trainer::load_checkpoint(const Checkpoint& checkpoint) {
   const std::string subject = fmt::format("checkpoint of step {}", checkpoint.progress.step);
+  check_origin(subject, checkpoint.progress, job_.base, data::texts_name(job_.train));
   NamedTensors values = checkpoint.delta;
   words_.gather(values);
   load_delta(job_.model, values, subject);

@@ -31,6 +31,7 @@ struct TrainJob {
   TrainSettings settings;
   EvalSettings eval;
   uint64_t seed = 42;
+  std::string base{};  ///< says which weights the model began with; checkpoints of others are refused. "": not known
 };
 
 /// Every trainable tensor with its full name: patches', the base's that strategies asked for, the head's.
@@ -54,6 +55,8 @@ class Trainer {
   int64_t total_steps() const noexcept { return total_steps_; }
   /// The answers of the newest evaluation; none when a resumed run did no evaluation of its own.
   const std::optional<Predictions>& last_predictions() const noexcept { return last_predictions_; }
+  /// Rows of a forward pass without a graph that the run's memory has room for.
+  int64_t eval_batch_tokens() const noexcept { return job_.eval.batch_tokens; }
   /// What each step trains on.
   const data::BatchPlan& plan() const noexcept { return plan_; }
 
@@ -74,7 +77,7 @@ class Trainer {
   void check_parameters() const;
   bool tells_accuracy() const;
   bool should_stop_early() const;
-  void save_checkpoint() const;
+  void save_checkpoint();
   void load_checkpoint(const Checkpoint& checkpoint);
   void keep_best();
   bool is_due(const Every& every) const;
@@ -83,8 +86,9 @@ class Trainer {
   void to_training_precision();
   void remember_originals(const NamedTensors& values);
   Tensor whole_words() const;
-  bool caches_features() const;
+  bool features_pay() const;
   void compute_features();
+  int64_t features_bytes() const;
   Beside beside_passes() const;
 
   TrainJob job_;
@@ -97,8 +101,9 @@ class Trainer {
     Tensor value, rounded;
   };
   std::map<std::string, Rounded> originals_;
-  Tensor features_,
-      evaluation_features_;  // what the head reads of each example; undefined: the encoder is computed anew
+  bool keeps_features_ = false;
+  int64_t frozen_layers_ = 0;                // they compute without dropout, as in an evaluation
+  Features features_, evaluation_features_;  // what they compute; undefined: anew in every step
   Progress progress_;
   std::optional<Predictions> last_predictions_;
   int64_t kept_step_ = -1;  // the step whose values were kept as the best; -1: the newest are

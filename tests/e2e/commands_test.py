@@ -262,6 +262,24 @@ class Mistakes(PlugtuneTest):
         self.assertRegex(result.stderr, r"runs/run: was trained on another base: merged has fingerprint [0-9a-f]{12}, the delta names "
                                         r"[0-9a-f]{12}; a delta belongs to exactly the weights that it was trained on")
 
+    def test_test_reviews_that_cannot_be_computed_do_not_lose_the_run(self):
+        sample = SOURCE / "datasets/nsmc/sample"
+        (self.folder / "data").mkdir()
+        short = [line for line in (sample / "ratings_train.txt").read_text(encoding="utf-8").split("\n")[:200] if len(line) < 60]
+        (self.folder / "data/ratings_train.txt").write_text("\n".join(short) + "\n", encoding="utf-8")
+        (self.folder / "data/ratings_test.txt").write_text(short[0] + "\n1\t" + "영화 " * 200 + "\t1\n", encoding="utf-8")
+        prompt = '[strategy]\nplugin = "prompt"\nprompt_length = 20\nplace = "words"\n'
+        experiment = self.experiment("run", strategy=prompt, length="steps = 2")
+        data = ["--set", "data.path=data", "--set", "data.max_length=128", "--set", "data.train_limit=0", "--set", "data.validation=0.2"]
+        result = self.run_program("train", experiment, *data)
+        self.assertEqual(result.returncode, 2)
+        problem, fate = result.stderr.splitlines()[-2:]
+        self.assertIn("are more than the model's 128; lower data.max_length or prompt_length", problem)
+        self.assertEqual(fate, "runs/run is finished all the same, without metrics of the test split")
+        report = json.loads((self.folder / "runs/run/report.json").read_text())
+        self.assertNotIn("test", report)
+        self.assertEqual(len(self.succeed("predict", "runs/run", stdin="좋은 영화\n").splitlines()), 1)
+
     def test_a_run_whose_base_lies_elsewhere(self):
         shutil.copytree(SOURCE / "models/ko-tiny", self.folder / "tiny")
         experiment = self.experiment("run")

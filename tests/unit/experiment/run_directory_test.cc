@@ -49,7 +49,7 @@ TEST_F(Runs, ARunIsNeverOverwritten) {
   EXPECT_EQ(opening(false), "");
   EXPECT_EQ(
       opening(false),
-      "runs/a: holds a run that was started and not finished; go on with it by --resume, or choose another --output");
+      "runs/a: holds a run that was started and not finished; go on with it by --resume, choose another --output, or remove it");
   EXPECT_EQ(opening(true), "");
   write("runs/a/report.json", "{}");
   EXPECT_EQ(opening(false), "runs/a: holds a finished run; choose another --output, or remove it");

@@ -1,6 +1,8 @@
 // model_directory_test.cc - directories are found as the Hugging Face libraries find them, and written as they write them.
 #include "formats/model_directory.h"
 
+#include <fmt/format.h>
+
 #include <cstdlib>
 
 #include "formats/safetensors.h"
@@ -80,6 +82,12 @@ TEST(ResolveModel, NotFoundListsWhereItLooked) {
   EXPECT_EQ(
       said("README.md/.."),
       "model 'README.md/..': not found. Looked in\n  README.md/..: no such directory (working directory " + here + ")");
+  fs::create_directories(scratch / "models/ko-mini");
+  for (const char* slip : {"models/ko-mni", "models/ko-mni/"})
+    EXPECT_EQ(said((scratch / slip).string()),
+              fmt::format("model 'SCRATCH/{0}': not found. Looked in\n  SCRATCH/{0}: no such directory "
+                          "(working directory {1}); did you mean 'ko-mini'?",
+                          slip, here));
   EXPECT_EQ(said(scratch.file("f", "").string()),
             "model 'SCRATCH/f': not found. Looked in\n  SCRATCH/f: is a file, not a directory (working directory " +
                 here + ")");

@@ -75,7 +75,7 @@ int run(const std::vector<std::string>& arguments) {
   double best = 1e9;
   for (int repeat = 0; repeat < (time ? 400 : 1); ++repeat) {
     const auto begin = std::chrono::steady_clock::now();
-    encoded = tokenizer.encode_all(lines, max_length, threads, "line");
+    encoded = tokenizer.encode_all(lines, max_length, threads);
     best = std::min(best, seconds(begin));
   }
   if (time) {

@@ -208,8 +208,9 @@ TEST(Tokenizer, TheFirstBadExampleIsReportedWhateverTheThreads) {
   std::vector<TextPair> texts(50000, {"a b c 영화가 a b c 영화가"});
   texts[49000].a = texts[31000].a = "\xFE";
   for (const int threads : {1, 2, 8}) {
-    EXPECT_EQ(error_of([&] { tokenizer().encode_all(texts, 8, threads, "train example"); }),
-              "train example 31001: is not UTF-8 at byte 0, got 0xFE; save the data as UTF-8");
+    const auto name_of = [](size_t i) { return "train.txt:" + std::to_string(i + 2); };
+    EXPECT_EQ(error_of([&] { tokenizer().encode_all(texts, 8, threads, name_of); }),
+              "train.txt:31002: is not UTF-8 at byte 0, got 0xFE; save the data as UTF-8");
   }
   texts[30000] = {"a", "b\xFE"};
   EXPECT_EQ(error_of([&] { tokenizer().encode_all(texts, 8); }),

@@ -238,13 +238,14 @@ TEST_F(TrainerTest, TrainsTheWordsInUseAsIfItTrainedAll) {
   }
 }
 
-/// The tiny model without dropout, only its head and pooler train.
-class HeadAloneTest : public TrainerTest {
+/// The tiny model of two layers, of which the lower ones are frozen: all, but where `layers_` is 1. No dropout in what trains.
+class FrozenLayersTest : public TrainerTest {
  protected:
-  TrainResult run_head(const CheckpointStore* checkpoints = nullptr, bool resume = false) {
+  TrainResult run_above(const CheckpointStore* checkpoints = nullptr, bool resume = false) {
     const auto pretrained = testing::tiny_model();
     model::BertOptions options = pretrained->options();
-    options.hidden_dropout = options.attention_dropout = options.classifier_dropout = 0;
+    options.hidden_dropout = options.attention_dropout = dropout_;
+    options.classifier_dropout = 0;
     model_ = std::make_shared<model::Bert>(options);
     {
       const torch::NoGradGuard no_grad;
@@ -254,49 +255,115 @@ class HeadAloneTest : public TrainerTest {
     }
     for (auto& [name, parameter] : model_->own_parameters())
       parameter.set_requires_grad(model::is_head_parameter(name));
-    model_->train_base("pooler.dense.weight");
-    model_->train_base("pooler.dense.bias");
-    torch::manual_seed(3);
+    for (const auto& [name, parameter] : model_->base_parameters()) {
+      if (name.starts_with("pooler.") || (layers_ == 1 && name.starts_with("encoder.layer.1.")))
+        model_->train_base(name);
+    }
+    if (is_patched_) model_->layer(0).attach("first", std::make_shared<AcrossLayers>(std::make_shared<Tensor>(), true));
+    torch::manual_seed(seed_);
     Trainer trainer({*model_, methods_, train_, &evaluation_, checkpoints, recorder_, settings_, eval_, 42});
     const TrainResult result = trainer.run(resume);
     delta_ = copies(trainer.delta());
     return result;
   }
+
+  void expect_computed_once(const std::string& message) {
+    settings_.learning_rate = layers_ == 1 ? 1e-3 : 1e-2;
+    const TrainResult once = run_above();
+    EXPECT_EQ(recorder_.messages, std::vector<std::string>({message}));
+    const NamedTensors cached = delta_;
+    settings_.cache_frozen = false;
+    const TrainResult anew = run_above();
+    EXPECT_EQ(recorder_.messages.size(), 1u);
+    EXPECT_LT(largest_difference(cached), 1e-5);
+    ASSERT_EQ(once.epochs.size(), anew.epochs.size());
+    for (size_t i = 0; i < once.epochs.size(); ++i)
+      EXPECT_NEAR(once.epochs[i].eval.at("loss"), anew.epochs[i].eval.at("loss"), 1e-5);
+  }
+
+  int64_t layers_ = 2;  // frozen ones
+  double dropout_ = 0;
+  bool is_patched_ = false;
+  uint64_t seed_ = 3;
 };
 
-TEST_F(HeadAloneTest, ComputesTheEncoderOnceAndLearnsTheSame) {
-  settings_.learning_rate = 1e-2;
-  const TrainResult once = run_head();
-  EXPECT_EQ(recorder_.messages,
-            std::vector<std::string>({"the head alone trains: what it reads of each text is computed once"}));
-  const NamedTensors cached = delta_;
+TEST_F(FrozenLayersTest, WhatTheHeadReadsIsComputedOnceAndItLearnsTheSame) {
+  expect_computed_once("the head alone trains: what it reads of each text is computed once");
+}
+
+TEST_F(FrozenLayersTest, WhatALayerReadsIsComputedOnceAndItLearnsTheSame) {
+  layers_ = 1;
+  expect_computed_once("nothing trains in the lowest 1 of 2 layers: what they compute of each text is computed once");
+}
+
+TEST_F(FrozenLayersTest, GoOnToTheSameBits) {
+  for (layers_ = 1; layers_ <= 2; ++layers_) {
+    const CheckpointStore checkpoints(folder_ / "checkpoints", 1);
+    run_above();
+    const NamedTensors uninterrupted = delta_;
+    recorder_.raise_at = 9;
+    note_interrupts();
+    EXPECT_THROW(run_above(&checkpoints), Interrupted);
+    recorder_.raise_at = -1;
+    note_interrupts();
+    run_above(&checkpoints, /*resume=*/true);
+    EXPECT_EQ(largest_difference(uninterrupted), 0);
+    fs::remove_all(folder_);
+  }
+}
+
+TEST_F(FrozenLayersTest, WhatIsKeptCountsForTheMemory) {
+  layers_ = 1;
+  settings_.memory = 400'000'000;
+  run_above();
+  ASSERT_EQ(recorder_.messages.size(), 2u);
+  int64_t kept = 0, anew = 0;
+  const auto tokens_in = [&] {
+    return std::stoll(recorder_.messages[0].substr(recorder_.messages[0].find("for ") + 4));
+  };
+  kept = tokens_in();
+  recorder_.messages.clear();
   settings_.cache_frozen = false;
-  const TrainResult anew = run_head();
-  EXPECT_EQ(recorder_.messages.size(), 1u);
-  EXPECT_LT(largest_difference(cached), 1e-5);
-  ASSERT_EQ(once.epochs.size(), anew.epochs.size());
-  for (size_t i = 0; i < once.epochs.size(); ++i)
-    EXPECT_NEAR(once.epochs[i].eval.at("loss"), anew.epochs[i].eval.at("loss"), 1e-5);
+  run_above();
+  anew = tokens_in();
+  EXPECT_LT(kept, anew);
 }
 
-TEST_F(HeadAloneTest, GoesOnToTheSameBits) {
-  const CheckpointStore checkpoints(folder_ / "checkpoints", 1);
-  run_head();
-  const NamedTensors uninterrupted = delta_;
-  recorder_.raise_at = 9;
-  note_interrupts();
-  EXPECT_THROW(run_head(&checkpoints), Interrupted);
-  recorder_.raise_at = -1;
-  note_interrupts();
-  run_head(&checkpoints, /*resume=*/true);
-  EXPECT_EQ(largest_difference(uninterrupted), 0);
-  fs::remove_all(folder_);
-}
-
-TEST_F(HeadAloneTest, LessThanAnEpochIsNotWorthIt) {
-  settings_.steps = 4;
-  run_head();
+TEST_F(FrozenLayersTest, AnEpochOrLessIsNotWorthIt) {
+  settings_.epochs = 1;
+  run_above();
   EXPECT_EQ(recorder_.messages, std::vector<std::string>());
+}
+
+TEST_F(FrozenLayersTest, HaveNoDropoutWhetherTheyAreKeptOrNot) {
+  dropout_ = 0.5;
+  settings_.epochs = 1;
+  const auto difference_of_seeds = [&] {
+    seed_ = 3;
+    run_above();
+    const NamedTensors first = delta_;
+    seed_ = 4;
+    run_above();
+    return largest_difference(first);
+  };
+  EXPECT_EQ(difference_of_seeds(), 0);
+  settings_.cache_frozen = false;
+  EXPECT_GT(difference_of_seeds(), 1e-5);
+}
+
+TEST_F(FrozenLayersTest, APatchInTheLowestLayerActsInEveryStep) {
+  is_patched_ = true;
+  run_above();
+  EXPECT_EQ(recorder_.messages, std::vector<std::string>());
+}
+
+TEST_F(FrozenLayersTest, WhatReachesAcrossThemIsFoundOut) {
+  const auto bert = testing::tiny_model();
+  EXPECT_TRUE(Features(*bert, train_, /*layers=*/1, /*batch_tokens=*/64).agree(*bert));
+  const auto rows = std::make_shared<Tensor>();
+  bert->layer(0).attach("first", std::make_shared<AcrossLayers>(rows, true));
+  bert->layer(1).attach("last", std::make_shared<AcrossLayers>(rows, false));
+  EXPECT_FALSE(Features(*bert, train_, /*layers=*/1, /*batch_tokens=*/64).agree(*bert));
 }
 
 TEST_F(TrainerTest, LearnsWhatTheFirstWordSays) {
@@ -363,7 +430,33 @@ TEST_F(TrainerTest, EachCheckpointHasItsOwnBest) {
   save_at(12);
   EXPECT_FALSE(fs::exists(folder_ / "checkpoints/best-000009"));
   EXPECT_TRUE(fs::exists(folder_ / "checkpoints/best-000005"));
+  // Between two checkpoints they do not pile up.
+  for (const int64_t step : {13, 14, 15})
+    checkpoints.save_best(delta(13), step);
+  EXPECT_TRUE(fs::exists(folder_ / "checkpoints/best-000005"));
+  EXPECT_FALSE(fs::exists(folder_ / "checkpoints/best-000014"));
+  EXPECT_TRUE(fs::exists(folder_ / "checkpoints/best-000015"));
   fs::remove_all(folder_);
+}
+
+TEST_F(TrainerTest, ACheckpointOfOtherTextsOrWeightsIsRefused) {
+  const CheckpointStore checkpoints(folder_ / "checkpoints", 1);
+  run(&checkpoints);
+  settings_.epochs = 5;
+  train_.texts.ids[3] = 21;
+  try {
+    run(&checkpoints, /*resume=*/true);
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_STREQ(error.what(),
+                 "checkpoint of step 20: was trained on other texts than the data set has now; begin another run");
+  }
+  fs::remove_all(folder_);
+  Progress progress;
+  progress.base = "sha256:1";
+  check_origin("it", progress, "", "");  // not known here
+  check_origin("it", progress, "sha256:1", "a");
+  EXPECT_THROW(check_origin("it", progress, "sha256:2", "a"), Error);
 }
 
 TEST_F(TrainerTest, KeepsTheNewestCheckpointsOnly) {
