@@ -27,11 +27,13 @@ BEGIN, END = "<!-- made by tests/bench/compare.py: begin -->", "<!-- made by tes
 
 # layers, hidden size, words, measured steps, steps before them
 SIZES = {"small": (4, 256, 8000, 60, 5), "base": (12, 768, 119547, 12, 2)}
-STRATEGIES = {"full": [], "lora": ["strategy.rank=64", "strategy.alpha=64"], "adapter": [], "adapterfusion": [], "head": []}
+STRATEGIES = {"full": [], "lora": ["strategy.rank=64", "strategy.alpha=64"], "adapter": [], "adapterfusion": [], "adapterfusion-8": [], "head": []}
+MEMBERS = {"adapterfusion": 4, "adapterfusion-8": 8}
 EPOCHS_OF_HEAD = 4
 # (size, order, strategy): floor and goal of the ratio
 TARGETS = {("base", "grouped", "full"): (1.25, 1.5), ("base", "uniform", "full"): (3.5, 4.5), ("base", "grouped", "lora"): (1.3, 1.5),
            ("base", "grouped", "adapter"): (1.35, 1.6), ("base", "grouped", "adapterfusion"): (1.7, 2.2),
+           ("base", "grouped", "adapterfusion-8"): (2.4, 3),
            ("small", "grouped", "full"): (1.4, 1.9), ("small", "grouped", "lora"): (1.5, 2.4),
            ("small", "grouped", "adapter"): (1.5, 2.1), ("small", "grouped", "adapterfusion"): (1.7, 2.6),
            **{(size, order, "head"): (2, 5) for size in SIZES for order in ("grouped", "uniform")},
@@ -40,6 +42,11 @@ TARGETS = {("base", "grouped", "full"): (1.25, 1.5), ("base", "uniform", "full")
 
 def python_of(strategy):
     return PEERS / ("adapters" if strategy.startswith("adapter") else "hf") / "bin/python"
+
+
+def versions_of(strategy):
+    packages = ("torch", "transformers", "adapters" if strategy.startswith("adapter") else "peft")
+    return run([python_of(strategy), "-c", f"import importlib.metadata as m; print(*(f'{{p}} {{m.version(p)}}' for p in {packages}))"])
 
 
 def run(command):
@@ -61,27 +68,29 @@ def make_model(size, data, scratch):
 class Work:
     """One strategy at one size and order: its batches, and a command for each side."""
 
-    def __init__(self, size, order, strategy, precision, model, data, scratch, plugtune):
+    def __init__(self, size, order, strategy, precision, model, data, scratch, plugtune, epochs=None):
         self.size, self.order, self.strategy, self.precision, self.model = size, order, strategy, precision, model
+        self.plugin = "adapterfusion" if strategy in MEMBERS else strategy
         steps, self.warm_up = SIZES[size][3:]
         examples = (steps + self.warm_up) * 32
-        if strategy == "head":  # all of four epochs: what is computed once is not to be left out
-            steps, self.warm_up = EPOCHS_OF_HEAD * (steps + self.warm_up), 0
+        epochs = epochs or (EPOCHS_OF_HEAD if strategy == "head" else 1)
+        if epochs > 1:  # all of them: what is computed once is not to be left out
+            steps, self.warm_up = epochs * (steps + self.warm_up), 0
         self.key = (size, order, strategy, precision)
         self.batches = scratch / ("-".join(self.key) + ".jsonl")
-        self.bench = ["bench", "--strategy", strategy, "--model-size", model, "--data", f"nsmc:{data}", "--order", order,
+        self.bench = ["bench", "--strategy", self.plugin, "--model-size", model, "--data", f"nsmc:{data}", "--order", order,
                       "--batch-size", 32, "--steps", steps, "--warm-up", self.warm_up, "--batches", self.batches, "--json",
                       "--set", f"data.train_limit={examples}", "--set", "run.seed=1",
                       "--set", "train.learning_rate=5e-5", "--set", "train.schedule=constant", "--set", f'train.precision="{precision}"']
         settings = list(STRATEGIES[strategy])
-        if strategy == "adapterfusion":
+        if strategy in MEMBERS:
             settings.append("strategy.sources=" + json.dumps(self.sources(scratch, data, plugtune)))
         for setting in settings:
             self.bench += ["--set", setting]
 
     def sources(self, scratch, data, plugtune):
         runs = []
-        for seed in range(4):
+        for seed in range(MEMBERS[self.strategy]):
             runs.append(str(scratch / f"{self.size}-adapter-{seed}"))
             if pathlib.Path(runs[-1]).exists():
                 continue
@@ -96,12 +105,15 @@ class Work:
 
     def peers(self):
         return json.loads(run([python_of(self.strategy), ROOT / "tests/bench/peers/step_time.py", "--model", self.model, "--batches",
-                               self.batches, "--strategy", self.strategy, "--warm-up", self.warm_up]
+                               self.batches, "--strategy", self.plugin, "--warm-up", self.warm_up,
+                               "--members", MEMBERS.get(self.strategy, 1)]
                               + (["--bf16"] if self.precision == "bf16" else [])))
 
 
 def spread(values):
     middle = statistics.median(values)
+    if len(values) == 1:
+        return f"{middle:.1f}"
     return f"{middle:.1f} ± {100 * (max(values) - min(values)) / 2 / middle:.0f} %"
 
 
@@ -193,16 +205,22 @@ def keep(work, versions, ours, theirs):
     LOG.write_text("".join(json.dumps(one) + "\n" for one in kept + new))
 
 
+def check_losses(work, ours, theirs):
+    """The same work has the same losses, but for what dropout and the start of what trains draw."""
+    means = [statistics.mean(loss for one in runs for loss in one["losses"]) for runs in (ours, theirs)]
+    if not abs(means[0] - means[1]) < 0.1:
+        sys.exit(f"compare: {' '.join(work.key)}: the mean loss of plugtune is {means[0]:.3f} and the peer's {means[1]:.3f}")
+
+
 def against_peers(options, scratch):
     plugtune = ROOT / options.build / "bin/plugtune"
-    versions = run([PEERS / "hf/bin/python", "-c", "import torch, transformers, peft; print('torch', torch.__version__, "
-                    "'transformers', transformers.__version__, 'peft', peft.__version__)"])
     print(HEADER, flush=True)
     for work in all_works(options, scratch, plugtune):
         ours, theirs = interleave(options.rounds, lambda: work.ours(plugtune), work.peers)
+        check_losses(work, ours, theirs)
         print(row_of(work.key, ours, theirs), flush=True)
         if options.write:
-            keep(work, versions, ours, theirs)
+            keep(work, versions_of(work.strategy), ours, theirs)
             write_tables()
 
 

@@ -25,7 +25,7 @@ PEER = ROOT / "tests/bench/peers/predict.py"
 PAGE = ROOT / "docs/performance.md"
 BEGIN, END = "<!-- made by tests/bench/predict.py: begin -->", "<!-- made by tests/bench/predict.py: end -->"
 # layers, hidden size, words, reviews, reviews that batch sizes are tried on
-SIZES = {"small": (4, 256, 8000, 50000, 2000), "base": (12, 768, 119547, 2000, 200)}
+SIZES = {"small": (4, 256, 8000, 50000, 2000), "base": (12, 768, 119547, 1000, 100)}
 HEADER = ("| size | engine | reviews | whole process, s | start alone, s | reviews a second, whole | after the start | "
           "plugtune / engine, whole | after the start |\n| --- | --- | --- | --- | --- | --- | --- | --- | --- |")
 
@@ -163,7 +163,7 @@ def main():
     parser.add_argument("--build", default=ROOT / "build/release", type=lambda path: pathlib.Path(path).resolve())
     parser.add_argument("--sizes", default="small,base")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--limit", type=int, default=0, help="reviews; 0: 50,000 of the small size, 2,000 of the base size")
+    parser.add_argument("--limit", type=int, default=0, help="reviews; 0: 50,000 of the small size, 1,000 of the base size")
     parser.add_argument("--batches", default=[16, 32, 64, 128, 256], type=lambda text: [int(number) for number in text.split(",")],
                         help="sizes of the peers' batches, of which the fastest is taken")
     parser.add_argument("--bf16", action="store_true", help="plugtune and transformers in bf16 too")

@@ -19,10 +19,13 @@ BEGIN, END = "<!-- made by tests/bench/techniques.py: begin -->", "<!-- made by 
 
 
 class Technique:
-    """@param without  settings of the experiment that switch it off, environment variables among them in capitals"""
+    """@param without  settings of the experiment that switch it off, environment variables among them in capitals
+    @param always  settings with it and without it
+    """
 
-    def __init__(self, name, size, strategy, without, precision="fp32", order="grouped"):
+    def __init__(self, name, size, strategy, without, precision="fp32", order="grouped", always=(), epochs=None):
         self.name, self.size, self.strategy, self.precision, self.order = name, size, strategy, precision, order
+        self.always, self.epochs = list(always), epochs
         self.environment = {key: value for key, value in without.items() if key.isupper()}
         self.settings = [f"{key}={value}" for key, value in without.items() if not key.isupper()]
 
@@ -37,6 +40,8 @@ TECHNIQUES = [
     Technique("bf16", "small", "full", {"train.precision": '"fp32"'}, "bf16"),
     Technique("bf16", "small", "lora", {"train.precision": '"fp32"'}, "bf16"),
     Technique("a frozen encoder computed once", "small", "head", {"train.cache_frozen": "false"}),
+    Technique("frozen layers computed once, adapters in the upper half", "small", "adapter", {"train.cache_frozen": "false"},
+              always=["strategy.leave_out=[0, 1]"], epochs=4),
     Technique("layers kept, not computed again", "small", "full", {"train.recompute": "true"}),
     Technique("micro-batches of 1,024 tokens, not 128", "small", "full", {"train.micro_batch_tokens": "128"}),
 ]
@@ -60,9 +65,9 @@ def row_of(technique, options, scratch, models):
     if technique.size not in models:
         models[technique.size] = compare.make_model(technique.size, options.data, scratch)
     work = compare.Work(technique.size, technique.order, technique.strategy, technique.precision, models[technique.size], options.data,
-                        scratch, plugtune)
-    with_it, without = compare.interleave(options.rounds, lambda: us_per_token(work, plugtune, [], {}),
-                                          lambda: us_per_token(work, plugtune, technique.settings, technique.environment))
+                        scratch, plugtune, technique.epochs)
+    with_it, without = compare.interleave(options.rounds, lambda: us_per_token(work, plugtune, technique.always, {}),
+                                          lambda: us_per_token(work, plugtune, technique.always + technique.settings, technique.environment))
     ratio = compare.statistics.median(without) / compare.statistics.median(with_it)
     cells = [technique.name, technique.how(), technique.size, technique.order, technique.strategy, technique.precision,
              compare.spread(with_it), compare.spread(without), f"**{ratio:.2f}**"]

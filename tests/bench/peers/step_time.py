@@ -27,16 +27,16 @@ def process_seconds():
     return time.clock_gettime(time.CLOCK_BOOTTIME) - start
 
 
-def with_adapters(directory, strategy):
+def with_adapters(directory, members):
     from adapters import BertAdapterModel
     from adapters.composition import Fuse
     model = BertAdapterModel.from_pretrained(directory)
     model.add_classification_head("h", num_labels=2, layers=1, use_pooler=True)
-    names = ["a"] if strategy == "adapter" else ["a", "b", "c", "d"]
+    names = [f"member_{i}" for i in range(members)]
     for name in names:
         model.add_adapter(name, config="seq_bn")
-    if strategy == "adapter":
-        model.train_adapter("a")
+    if members == 1:
+        model.train_adapter(names[0])
     else:
         model.add_adapter_fusion(names)
         model.train_adapter_fusion(Fuse(*names))
@@ -45,7 +45,7 @@ def with_adapters(directory, strategy):
 
 def build(options):
     if options.strategy in ("adapter", "adapterfusion"):
-        return with_adapters(options.model, options.strategy)
+        return with_adapters(options.model, options.members if options.strategy == "adapterfusion" else 1)
     from transformers import BertForSequenceClassification
     model = BertForSequenceClassification.from_pretrained(options.model, num_labels=2)
     if options.strategy == "head":
@@ -126,6 +126,7 @@ def main():
     source.add_argument("--texts")
     parser.add_argument("--strategy", choices=["full", "head", "lora", "adapter", "adapterfusion"], required=True)
     parser.add_argument("--rank", type=int, default=64)
+    parser.add_argument("--members", type=int, default=4, help="adapters that a fusion attends over")
     parser.add_argument("--warm-up", type=int, default=5)
     parser.add_argument("--compile", action="store_true")
     parser.add_argument("--bf16", action="store_true")
