@@ -198,7 +198,7 @@ def keep(work, versions, ours, theirs):
     name = machine(ours[0])
     row = dict(zip(KEY, work.key))
     new = [{"machine": name, "side": side, **row, **({"versions": versions} if side == "peer" else {}),
-            **{key: value for key, value in one.items() if key not in ("losses", "model", *KEY)}}
+            **{key: value for key, value in one.items() if key not in ("losses", "notes", "model", *KEY)}}
            for side, runs in (("plugtune", ours), ("peer", theirs)) for one in runs]
     kept = [one for one in logged() if (one["machine"], *(one[part] for part in KEY)) != (name, *work.key)]
     kept.sort(key=lambda one: one["machine"] == name)  # stable: this machine last

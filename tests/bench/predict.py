@@ -157,6 +157,17 @@ def machine():
     return f"{model.group(1) if model else 'processor'}, {os.cpu_count()} threads; {', '.join(versions)}; fp32; medians ± half the spread."
 
 
+def write(rows, sizes):
+    """In place of the rows of these sizes; those of others stay where they are of the same machine."""
+    head, rest = PAGE.read_text().split(BEGIN)
+    before, rest = rest.split(END)
+    before = before.strip().splitlines()
+    others = [row for row in before if row.split("|")[1:2] and row.split("|")[1].strip() in set(SIZES) - set(sizes)]
+    rows = rows + (others if before[0] == machine() else [])
+    rows.sort(key=lambda row: list(SIZES).index(row.split("|")[1].strip()))
+    PAGE.write_text(head + BEGIN + "\n" + "\n".join([machine(), "", HEADER, *rows]) + "\n" + END + rest)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--data", required=True, type=lambda path: pathlib.Path(path).resolve())
@@ -179,9 +190,7 @@ def main():
             rows += measure(size, options, pathlib.Path(scratch), reviews)
         print("\n".join(rows), flush=True)
     if options.write:
-        text = PAGE.read_text()
-        head, rest = text.split(BEGIN)
-        PAGE.write_text(head + BEGIN + "\n" + "\n".join([machine(), "", HEADER, *rows]) + "\n" + END + rest.split(END)[1])
+        write(rows, options.sizes.split(","))
 
 
 if __name__ == "__main__":
