@@ -245,6 +245,20 @@ class Commands(PlugtuneTest):
         self.assertTrue(0 <= metrics["accuracy"] <= 1)
 
 
+    def test_how_many_layers_are_dropped_is_chosen_after_training(self):
+        self.succeed("train", self.experiment("run", strategy='[strategy]\nplugin = "adapterdrop"\n', length="steps = 20"))
+        file = self.folder / "runs/run/experiment.toml"
+        text = file.read_text(encoding="utf-8")
+        answers = []
+        for dropped in (0, 1, 0):
+            file.write_text(re.sub(r"drop_at_inference = \d", f"drop_at_inference = {dropped}", text), encoding="utf-8")
+            answers.append((self.succeed("predict", "runs/run", "--format", "jsonl", stdin="좋은 영화\n"),
+                            json.loads(self.succeed("eval", "runs/run", "--json"))["loss"]))
+        self.assertEqual(answers[0], answers[2])
+        self.assertNotEqual(answers[0][0], answers[1][0])
+        self.assertNotEqual(answers[0][1], answers[1][1])
+
+
 class Mistakes(PlugtuneTest):
     def test_several_mistakes_of_one_file_are_told_together(self):
         name = self.experiment("bad", strategy='[strategy]\nplugin = "lora"\nrnak = 4\nalpha = "x"\n', length="epohs = 3")

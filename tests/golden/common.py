@@ -257,14 +257,16 @@ def record_start(case, model, key=lambda name: name, tiny=()):
         case.add(f"{'start' if parameter.requires_grad else 'fixed'}/{key(name)}", parameter)
 
 
-def record_training(case, model, key=lambda name: name, auxiliary=None, **options):
+def record_training(case, model, key=lambda name: name, auxiliary=None, make_optimizer=None, **options):
     """Ten AdamW steps over a, b, a, ...: losses, grad_norms, final/<key>, and case.json's steps and trainable list.
+
+    make_optimizer(model, class, **settings) is a library's own, which groups the parameters itself.
 
     What a file holds as a bias does not decay, also where the library's own parameter has another name: Compacter's `b`,
     which Trainer therefore decays (docs/decisions/010-compacter-bias.md).
     """
     decayed = {name for name in decay_names(model) if "bias" not in key(name)}
-    result, truth = (_train(case, copy.deepcopy(which), decayed, key, auxiliary, options)
+    result, truth = (_train(case, copy.deepcopy(which), decayed, key, auxiliary, make_optimizer, options)
                      for which in (model, copy.deepcopy(model).double()))
     for name, tensor in result.items():
         case.add(name, tensor, truth[name])
@@ -286,7 +288,7 @@ def record_training(case, model, key=lambda name: name, auxiliary=None, **option
     ]
 
 
-def _train(case, model, decayed, key, auxiliary, options):
+def _train(case, model, decayed, key, auxiliary, make_optimizer, options):
     from transformers import get_linear_schedule_with_warmup
 
     trained = [(name, parameter) for name, parameter in model.named_parameters() if parameter.requires_grad]
@@ -294,8 +296,8 @@ def _train(case, model, decayed, key, auxiliary, options):
         {"params": [p for n, p in trained if n in decayed], "weight_decay": TRAINING["weight_decay"]},
         {"params": [p for n, p in trained if n not in decayed], "weight_decay": 0.0},
     ]
-    optimizer = torch.optim.AdamW(groups, lr=TRAINING["learning_rate"], betas=tuple(TRAINING["betas"]),
-                                  eps=TRAINING["eps"])
+    settings = {"lr": TRAINING["learning_rate"], "betas": tuple(TRAINING["betas"]), "eps": TRAINING["eps"]}
+    optimizer = make_optimizer(model, torch.optim.AdamW, **settings) if make_optimizer else torch.optim.AdamW(groups, **settings)
     schedule = get_linear_schedule_with_warmup(optimizer, TRAINING["warmup_steps"], STEPS)
     log = {"losses": [], "grad_norms": [], "learning_rates": []}
     if auxiliary:
