@@ -42,6 +42,14 @@ struct Splits {
   std::vector<std::string> notes;
 };
 
+/// What is odd about the texts of an evaluation.
+std::vector<std::string> notes_of(const data::EncodedSplit& evaluation, const data::EncodedSplit& train) {
+  std::vector<std::string> notes = evaluation.warnings;
+  if (const std::string shared = data::shared_texts_warning(train, evaluation); !shared.empty())
+    notes.push_back(shared);
+  return notes;
+}
+
 Splits encode_splits(const Session& session) {
   Splits splits;
   splits.train = encode_split(session, Split::kTrain);
@@ -54,9 +62,7 @@ Splits encode_splits(const Session& session) {
   const std::string& choice = session.experiment.eval_choices.split;
   if (choice != "none") {
     splits.evaluation = encode_split(session, choice == "test" ? Split::kTest : Split::kValidation);
-    add(splits.evaluation->warnings);
-    const std::string shared = data::shared_texts_warning(splits.train, *splits.evaluation);
-    if (!shared.empty()) splits.notes.push_back(shared);
+    add(notes_of(*splits.evaluation, splits.train));
   }
   return splits;
 }
@@ -176,10 +182,8 @@ void evaluate_test(Session& session, const Splits& splits, const train::Trainer&
   if (session.dataset->dataset->size(Split::kTest) == 0 || !session.experiment.eval_choices.test) return;
   const data::EncodedSplit encoded = is_test ? data::EncodedSplit{} : encode_split(session, Split::kTest);
   if (tells && !is_test) {
-    for (const std::string& warning : encoded.warnings)
-      std::cerr << "note  " << warning << "\n";
-    if (const std::string shared = data::shared_texts_warning(splits.train, encoded); !shared.empty())
-      std::cerr << "note  " << shared << "\n";
+    for (const std::string& note : notes_of(encoded, splits.train))
+      std::cerr << "note  " << note << "\n";
   }
   const double start = now();
   const auto& methods = session.methods.all();

@@ -12,6 +12,7 @@
 #include <unordered_map>
 #include <unordered_set>
 
+#include "formats/sha256.h"
 #include "formats/wording.h"
 #include "plugtune/blocks/text_file.h"
 #include "plugtune/error.h"
@@ -288,13 +289,10 @@ std::string limit_problem(const Dataset& dataset, int64_t limit) {
 }
 
 std::string texts_name(const EncodedSplit& split) {
-  uint64_t hash = 0xCBF29CE484222325u;  // FNV-1a
-  const auto add = [&](uint64_t value) { hash = (hash ^ value) * 0x100000001B3u; };
-  for (const int32_t id : split.texts.ids)
-    add(static_cast<uint64_t>(id));
-  for (const int64_t offset : split.texts.offsets)
-    add(static_cast<uint64_t>(offset));
-  return fmt::format("{:016x}", hash);
+  formats::Sha256 hash;
+  hash.update(split.texts.ids.data(), split.texts.ids.size() * sizeof(split.texts.ids[0]));
+  hash.update(split.texts.offsets.data(), split.texts.offsets.size() * sizeof(split.texts.offsets[0]));
+  return formats::hex(hash.finish());
 }
 
 std::string shared_texts_warning(const EncodedSplit& train, const EncodedSplit& other) {

@@ -83,9 +83,10 @@ RunDirectory::RunDirectory(const fs::path& run, const ConfigNode& resolved, bool
   if (state == RunState::kStarted) lock();
   if (state == RunState::kStarted && !resume) {
     ::close(std::exchange(lock_, -1));
-    throw Error(fmt::format(
-        "{}: holds a run that was started and not finished; go on with it by --resume, choose another --output, or remove it",
-        name));
+    throw Error(
+        fmt::format("{}: holds a run that was started and not finished; go on with it by --resume, choose another "
+                    "--output, or remove it",
+                    name));
   }
   resumed_ = state == RunState::kStarted;
   if (resumed_) {

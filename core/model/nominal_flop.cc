@@ -1,23 +1,10 @@
 // nominal_flop.cc - counting products by the shapes of their weights.
 #include "model/nominal_flop.h"
 
-#include <cstdlib>
-
+#include "model/layer_of.h"
 #include "model/span_cost.h"
 
 namespace plugtune::model {
-namespace {
-
-constexpr const char* kLayer = "encoder.layer.";
-
-/// The layer that a parameter is in, by its name; -1 for the embeddings and patches of the whole encoder, `layers` for the head.
-int64_t layer_of(const std::string& name, int64_t layers) {
-  if (name.starts_with(kLayer)) return std::atoll(name.c_str() + std::string_view(kLayer).size());
-  return name.starts_with("embeddings.") || name.starts_with("encoder.") ? -1 : layers;
-}
-
-}  // namespace
-
 double nominal_flop_per_row(const Bert& model, double mean_length) {
   const ModelInfo& info = model.info();
   std::vector<RowProducts> counts(static_cast<size_t>(info.layers));

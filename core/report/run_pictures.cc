@@ -10,6 +10,7 @@
 #include "report/chart.h"
 #include "report/compare_rows.h"
 #include "report/page.h"
+#include "report/quantile.h"
 
 namespace plugtune::report {
 
@@ -122,14 +123,6 @@ std::vector<LabelCounts> label_counts(const RunReport& report) {
     counts.push_back({hits, hits + static_cast<double>(wrong), hits + static_cast<double>(missed)});
   }
   return counts;
-}
-
-/// The value below which a share of the sorted numbers lies.
-double quantile(const std::vector<double>& sorted, double share) {
-  const double at = share * static_cast<double>(sorted.size() - 1);
-  const auto below = static_cast<size_t>(at);
-  const size_t above = std::min(below + 1, sorted.size() - 1);
-  return sorted[below] + (at - static_cast<double>(below)) * (sorted[above] - sorted[below]);
 }
 
 TextTable errors_table(std::vector<double> errors) {

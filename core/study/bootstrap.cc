@@ -6,6 +6,7 @@
 #include <numeric>
 #include <random>
 
+#include "report/quantile.h"
 #include "train/metrics.h"
 
 namespace plugtune::study {
@@ -13,18 +14,10 @@ namespace {
 
 constexpr size_t kDraws = 10'000, kFewerDraws = 1'000;  // of accuracy; of other metrics, where one costs much more
 
-/// numpy's linear quantile.
-double quantile(const std::vector<double>& sorted, double share) {
-  const double at = share * static_cast<double>(sorted.size() - 1);
-  const auto below = static_cast<size_t>(at);
-  const size_t above = std::min(below + 1, sorted.size() - 1);
-  return sorted[below] + (at - static_cast<double>(below)) * (sorted[above] - sorted[below]);
-}
-
 Redrawn redrawn(std::vector<double> differences) {
   if (!std::ranges::all_of(differences, [](double value) { return std::isfinite(value); })) return {};
   std::ranges::sort(differences);
-  return {{quantile(differences, (1 - kConfidence) / 2), quantile(differences, (1 + kConfidence) / 2)},
+  return {{report::quantile(differences, (1 - kConfidence) / 2), report::quantile(differences, (1 + kConfidence) / 2)},
           standard_deviation(differences)};
 }
 

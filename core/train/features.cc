@@ -2,24 +2,14 @@
 #include "train/features.h"
 
 #include <algorithm>
-#include <charconv>
 #include <numeric>
 
 #include "model/each_site.h"
+#include "model/layer_of.h"
 #include "train/evaluation_passes.h"
 
 namespace plugtune::train {
 namespace {
-
-/// The layer that a parameter or a site is in; 0 below the layers, and for what is around all of them; `layers` above.
-int64_t layer_of(std::string_view name, int64_t layers) {
-  constexpr std::string_view kLayer = "encoder.layer.";
-  if (name.starts_with("embeddings") || name == "encoder") return 0;
-  if (!name.starts_with(kLayer)) return layers;
-  int64_t layer = 0;
-  std::from_chars(name.data() + kLayer.size(), name.data() + name.size(), layer);
-  return layer;
-}
 
 bool reads_heads(const model::Bert& model, int64_t layers) {
   return layers == model.options().layers && model.computes_first_rows_only();
@@ -32,19 +22,20 @@ int64_t frozen_layers(const model::Bert& model, const Methods& methods) {
   if (model.options().task == TaskKind::kText) return 0;
   int64_t lowest = layers;
   for (const auto& [name, parameter] : model.own_parameters())
-    if (parameter.requires_grad()) lowest = std::min(lowest, layer_of(name, layers));
+    if (parameter.requires_grad()) lowest = std::min(lowest, model::layer_of(name, layers));
   // const_cast: sites are reached through Model's interface, which plugins need to be mutable; nothing is changed here.
   model::for_each_site(const_cast<model::Bert&>(model), [&]<class In>(const Site<In>& site) {
     const std::string& path = site.info().path;
     // Around the whole encoder, or adding rows in front of it: no part of such a pass stands by itself.
     const bool is_around = path == "embeddings" || path == "encoder";
     for (const auto& [name, patch] : site.patches()) {
-      const auto owner = methods.composed().owner_of_patch(path + "." + name);
+      const std::string key = path + "." + name;
+      const auto owner = methods.composed().owner_of_patch(key);
       const bool is_frozen = owner && methods.is_frozen(*owner);
-      if (is_around || !is_frozen) lowest = std::min(lowest, layer_of(path, layers));
+      if (is_around || !is_frozen) lowest = std::min(lowest, model::layer_of(key, layers));
     }
   });
-  return lowest;
+  return std::max<int64_t>(lowest, 0);
 }
 
 Features::Features(model::Bert& model, const data::EncodedSplit& split, int64_t layers, int64_t batch_tokens)
@@ -87,19 +78,14 @@ bool Features::agree(model::Bert& model) const {
   std::vector<int64_t> examples(std::min(kExamples, split_->size()));
   std::iota(examples.begin(), examples.end(), 0);
   const data::Batch batch = data::make_batch(*split_, examples);
-  const torch::NoGradGuard no_grad;
-  const bool was_training = model.is_training();
-  model.eval();
-  bool same = false;
+  const EvaluationMode evaluation(model);
   try {
     const Tensor above = logits(model, batch).to(torch::kFloat32);
-    same = torch::allclose(above, model.forward(batch.input).to(torch::kFloat32), /*rtol=*/is_exact ? 1e-3 : 5e-2,
+    return torch::allclose(above, model.forward(batch.input).to(torch::kFloat32), /*rtol=*/is_exact ? 1e-3 : 5e-2,
                            /*atol=*/is_exact ? 1e-4 : 5e-2);
   } catch (const std::exception&) {
-    // What the patch above reads has another batch's shape.
+    return false;  // what the patch above reads has another batch's shape
   }
-  model.train(was_training);
-  return same;
 }
 
 int64_t Features::bytes(const model::Bert& model, const data::EncodedSplit* split, int64_t layers) {

@@ -74,7 +74,8 @@ Trainer::Trainer(TrainJob job)
 }
 
 void Trainer::plan_memory() {
-  keeps_features_ = features_pay() && features_bytes() <= kMostFeatureBytes;
+  const bool are_read_again = total_steps_ > plan_.steps_per_epoch();
+  keeps_features_ = frozen_layers_ > 0 && are_read_again && features_bytes() <= kMostFeatureBytes;
   if (job_.settings.memory == 0 && !job_.settings.recompute) return;
   const auto pass = [this](const data::Batch& batch) { job_.methods.backward(loss_of(batch).value); };
   job_.model.train();
@@ -160,9 +161,6 @@ int64_t Trainer::features_bytes() const {
   return Features::bytes(job_.model, &job_.train, frozen_layers_) +
          Features::bytes(job_.model, job_.evaluation, frozen_layers_);
 }
-
-/// What the frozen layers compute of a text is read more than once.
-bool Trainer::features_pay() const { return frozen_layers_ > 0 && total_steps_ > plan_.steps_per_epoch(); }
 
 void Trainer::compute_features() {
   if (!keeps_features_) return;

@@ -86,7 +86,6 @@ class Trainer {
   void to_training_precision();
   void remember_originals(const NamedTensors& values);
   Tensor whole_words() const;
-  bool features_pay() const;
   void compute_features();
   int64_t features_bytes() const;
   Beside beside_passes() const;

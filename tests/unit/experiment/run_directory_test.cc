@@ -47,9 +47,9 @@ TEST_F(Runs, PathsThatAreNotUtf8AreRefusedBeforeTraining) {
 TEST_F(Runs, ARunIsNeverOverwritten) {
   std::filesystem::create_directories("runs/a");  // an empty directory is as good as none
   EXPECT_EQ(opening(false), "");
-  EXPECT_EQ(
-      opening(false),
-      "runs/a: holds a run that was started and not finished; go on with it by --resume, choose another --output, or remove it");
+  EXPECT_EQ(opening(false),
+            "runs/a: holds a run that was started and not finished; go on with it by --resume, choose another "
+            "--output, or remove it");
   EXPECT_EQ(opening(true), "");
   write("runs/a/report.json", "{}");
   EXPECT_EQ(opening(false), "runs/a: holds a finished run; choose another --output, or remove it");

@@ -122,8 +122,8 @@ TEST(Plan, ARateWhoseRunFailsIsNotChosen) {
   EXPECT_FALSE(none.choices[0].rate);
 }
 
-TEST(Plan, HalvingTrainsAThirdOfTheRatesThreeTimesAsLong) {
-  const Study study = study_from(std::string("[study]\nname = \"s\"\n") + kCommonTables + R"(
+Study halving_of_four_rates() {
+  return study_from(std::string("[study]\nname = \"s\"\n") + kCommonTables + R"(
 [search]
 method = "halving"
 learning_rates = [1, 2, 3, 4]
@@ -131,6 +131,10 @@ learning_rates = [1, 2, 3, 4]
 name = "a"
 strategy = { plugin = "x" }
 )");
+}
+
+TEST(Plan, HalvingTrainsAThirdOfTheRatesThreeTimesAsLong) {
+  const Study study = halving_of_four_rates();
   std::map<std::string, double> values;
   Plan plan = plan_with(study, values);
   EXPECT_EQ(plan.choices[0].search_runs, 4 + 2);
@@ -155,14 +159,7 @@ strategy = { plugin = "x" }
 
 /// Else "n of total runs" would count runs that no sweep begins.
 TEST(Plan, RungsThatFailedRatesDoNotReachAreNotCounted) {
-  const Study study = study_from(std::string("[study]\nname = \"s\"\n") + kCommonTables + R"(
-[search]
-method = "halving"
-learning_rates = [1, 2, 3, 4]
-[[method]]
-name = "a"
-strategy = { plugin = "x" }
-)");
+  const Study study = halving_of_four_rates();
   std::map<std::string, double> values = {{"search/a-rate1.0-seed1-part3", 0.5},
                                           {"search/a-rate2.0-seed1-part3", NAN},
                                           {"search/a-rate3.0-seed1-part3", NAN},
