@@ -30,7 +30,8 @@ echo 'extern "C" int LLVMFuzzerTestOneInput(const unsigned char*, unsigned long)
   { echo "fuzz: $compiler has no libFuzzer: apt-get install libclang-rt-16-dev (or that of its version)" >&2; exit 2; }
 # A table of settings is a variant of vectors of itself. With C++20's constexpr destructor of vectors, clang wants the size of the
 # element while the table is being declared; GCC does not. The copy's destructors are what they were in C++17.
-vector=$(echo '#include <vector>' | "$compiler" -std=c++20 -E -x c++ - | sed -n 's/^# 1 "\(.*bits\/stl_vector.h\)".*/\1/p' | head -n 1)
+vector=$(echo '#include <vector>' | "$compiler" -std=c++20 -E -x c++ - | sed -n 's/^# 1 "\(.*bits\/stl_vector.h\)".*/\1/p')
+vector=${vector%%$'\n'*}
 mkdir -p "$build/include/bits"
 sed '/_GLIBCXX20_CONSTEXPR/{N;s/_GLIBCXX20_CONSTEXPR\n\( *~\)/\n\1/}' "$vector" > "$build/include/bits/stl_vector.h.new"
 cmp -s "$build/include/bits/stl_vector.h.new" "$build/include/bits/stl_vector.h" ||

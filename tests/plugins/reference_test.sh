@@ -14,5 +14,6 @@ if [[ -s $output/log ]]; then
 fi
 # An empty reference would have no warnings either.
 for class in LinearSite Strategy Dataset Bottleneck; do
-  ls "$output/html" | grep -q "$class.html" || { echo "reference: has no page of $class"; exit 1; }
+  pages=("$output"/html/*"$class.html")
+  [[ -e ${pages[0]} ]] || { echo "reference: has no page of $class"; exit 1; }
 done
