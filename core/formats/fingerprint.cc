@@ -5,8 +5,10 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
 #include <vector>
 
+#include "formats/mapped_file.h"
 #include "formats/sha256.h"
 
 namespace plugtune::formats {
@@ -15,29 +17,29 @@ namespace {
 
 // Tensors are hashed in pieces of this size, so that one large embedding keeps all threads busy. Part of the definition:
 // another size gives other fingerprints.
-constexpr size_t kPieceBytes = 4 << 20;
+constexpr int64_t kPieceNumbers = (4 << 20) / sizeof(float);
 
-struct Piece {
-  const char* data;
-  size_t bytes;
-};
+/// The fp32 numbers of a piece, whose pages are given back: of a large model the file is never in memory as a whole.
+Sha256::Digest digest_of(const Tensor& piece) {
+  const Tensor plain = piece.to(torch::kFloat);
+  const Sha256::Digest digest = Sha256::of(plain.const_data_ptr(), plain.nbytes());
+  MappedFile::give_back(piece);
+  return digest;
+}
 
 }  // namespace
 
 std::string fingerprint(const BertConfig& config, const NamedTensors& encoder) {
-  std::vector<Tensor> plain;  // keeps the bytes alive
-  std::vector<Piece> pieces;
+  std::vector<Tensor> pieces;
   for (const auto& [name, tensor] : encoder) {
-    plain.push_back(tensor.detach().to(torch::kCPU, torch::kFloat).contiguous());
-    const char* data = static_cast<const char*>(plain.back().const_data_ptr());
-    for (size_t at = 0; at < plain.back().nbytes(); at += kPieceBytes) {
-      pieces.push_back({data + at, std::min(kPieceBytes, plain.back().nbytes() - at)});
-    }
+    const Tensor flat = tensor.detach().to(torch::kCPU).contiguous().view({-1});
+    for (int64_t at = 0; at < flat.numel(); at += kPieceNumbers)
+      pieces.push_back(flat.narrow(0, at, std::min(kPieceNumbers, flat.numel() - at)));
   }
   std::vector<Sha256::Digest> digests(pieces.size());
   at::parallel_for(0, static_cast<int64_t>(pieces.size()), /*grain_size=*/1, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i)
-      digests[i] = Sha256::of(pieces[i].data, pieces[i].bytes);
+      digests[i] = digest_of(pieces[i]);
   });
 
   // Every field ends with a newline or has a fixed length: no two models give the same bytes.
@@ -45,12 +47,10 @@ std::string fingerprint(const BertConfig& config, const NamedTensors& encoder) {
   sha.update(fmt::format("plugtune base 1\nact {}\nheads {}\neps {}\n", config.hidden_act, config.num_attention_heads,
                          config.layer_norm_eps));
   auto digest = digests.begin();
-  auto tensor = plain.begin();
-  for (const auto& [name, original] : encoder) {
-    sha.update(fmt::format("{}\n{}\n", name, fmt::join(original.sizes(), " ")));
-    for (size_t at = 0; at < tensor->nbytes(); at += kPieceBytes, ++digest)
+  for (const auto& [name, tensor] : encoder) {
+    sha.update(fmt::format("{}\n{}\n", name, fmt::join(tensor.sizes(), " ")));
+    for (int64_t at = 0; at < tensor.numel(); at += kPieceNumbers, ++digest)
       sha.update(digest->data(), digest->size());
-    ++tensor;
   }
   return hex(sha.finish());
 }

@@ -13,6 +13,7 @@ namespace plugtune::formats {
 ///
 /// Two files of the same model give the same line, whatever container, prefix or (exactly representable) type they use. A
 /// pooler that was missing and is a random one is not part of `encoder` as read_bert_weights returns it, so it does not count.
+/// Of a tensor that lies in a file the pages are given back as they are read, so nobody may have written to it since it was loaded.
 /// Uses all threads; about 1.8 GB/s on each where the processor has SHA instructions.
 std::string fingerprint(const BertConfig& config, const NamedTensors& encoder);
 

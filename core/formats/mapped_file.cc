@@ -94,9 +94,11 @@ void MappedFile::give_back(const Tensor& tensor) {
   const c10::DataPtr& memory = tensor.storage().data_ptr();
   if (memory.get_deleter() != &delete_owner) return;
   const auto page = static_cast<uintptr_t>(::sysconf(_SC_PAGESIZE));
-  const auto first = reinterpret_cast<uintptr_t>(memory.get());
+  const bool is_whole = !tensor.is_contiguous();
+  const auto first = reinterpret_cast<uintptr_t>(is_whole ? memory.get() : tensor.const_data_ptr());
+  const size_t bytes = is_whole ? tensor.storage().nbytes() : tensor.nbytes();
   // Whole pages inside: those at the ends may hold a neighbour that somebody wrote to.
-  const uintptr_t begin = (first + page - 1) / page * page, end = (first + tensor.storage().nbytes()) / page * page;
+  const uintptr_t begin = (first + page - 1) / page * page, end = (first + bytes) / page * page;
   if (begin < end) ::madvise(reinterpret_cast<void*>(begin), end - begin, MADV_DONTNEED);
 }
 

@@ -31,8 +31,8 @@ class MappedFile {
   static Tensor tensor(const std::shared_ptr<const MappedFile>& file, uint64_t offset, torch::IntArrayRef shape,
                        torch::IntArrayRef strides, torch::ScalarType dtype);
 
-  /// Gives back the memory of a tensor that lies in a file: its pages are read again when they are needed. For a tensor that nobody
-  /// wrote to since it was loaded: what was written is lost. Any other tensor is left as it is.
+  /// Gives back the memory of a tensor that lies in a file, or of a piece of one: its pages are read again when they are needed.
+  /// For a tensor that nobody wrote to since it was loaded: what was written is lost. Any other tensor is left as it is.
   static void give_back(const Tensor& tensor);
   /// give_back() of a tensor that nobody else has and that is about to go: the file may stay mapped for another tensor's sake.
   static void give_back_last(const Tensor& tensor);

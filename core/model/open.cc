@@ -5,7 +5,7 @@
 
 #include "formats/bert_weights.h"
 #include "formats/fingerprint.h"
-#include "formats/mapped_file.h"
+#include "kernels/tensor_memory.h"
 #include "plugtune/error.h"
 
 namespace plugtune::model {
@@ -136,10 +136,8 @@ OpenedModel open_model(const std::string& path, bool random_init, const Task& ta
     encoder = std::move(weights.encoder);
   }
   opened.fingerprint = formats::fingerprint(opened.config, encoder);
-  // It has read every number; the rows of words that no text has are not needed again, nor is a weight before its copy is made.
-  for (const auto& [name, tensor] : encoder)
-    formats::MappedFile::give_back(tensor);
   opened.bert->freeze_base();
+  kernels::forget_tensor_memory();  // the weights that were made lie in the file instead
   if (task.kind == TaskKind::kText) {
     opened.config.tie_word_embeddings = true;  // as it was read
     opened.config.problem_type.clear();

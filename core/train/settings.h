@@ -43,7 +43,7 @@ struct EvalSettings {
   std::string metric = "accuracy";  ///< decides the best checkpoint; "loss" counts downwards
   int64_t patience = 0;             ///< evaluations without improvement before training stops; 0: never
   bool keep_best = false;           ///< the delta kept is that of the best evaluation, not of the last step
-  int64_t batch_tokens = 4096;      ///< rows of one forward pass
+  int64_t batch_tokens = 1024;      ///< rows of one forward pass
 };
 
 }  // namespace plugtune::train

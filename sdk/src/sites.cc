@@ -2,6 +2,7 @@
 #include "plugtune/sites.h"
 
 #include <ATen/record_function.h>
+#include <sys/mman.h>
 #include <torch/nn/functional.h>
 
 #include <algorithm>
@@ -11,6 +12,15 @@
 namespace plugtune {
 inline namespace v1 {
 namespace {
+
+/// Zeros on pages that nobody touched yet: a model is made whole before its weights, which lie in a file, take their place.
+Tensor untouched_zeros(int64_t rows, int64_t columns) {
+  const size_t bytes = static_cast<size_t>(rows * columns) * sizeof(float);
+  void* const pages = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (pages == MAP_FAILED) return torch::zeros({rows, columns});  // which says how much was asked for
+  return torch::from_blob(
+      pages, {rows, columns}, [bytes](void* data) { ::munmap(data, bytes); }, torch::kFloat);
+}
 
 // Spans are told to whoever listens to at::RecordFunction (`plugtune bench --profile`), with the tensors that they are computed from,
 // whose rows and need of a gradient say what work it was. Nobody listening, a span costs about 30 ns.
@@ -128,7 +138,7 @@ LinearSite::LinearSite(SiteInfo info, int64_t in_features, int64_t out_features)
     : Site<Tensor>(std::move(info)),
       in_features_(in_features),
       out_features_(out_features) {
-  weight = register_parameter("weight", torch::zeros({out_features, in_features}));
+  weight = register_parameter("weight", untouched_zeros(out_features, in_features));
   bias = register_parameter("bias", torch::zeros({out_features}));
 }
 LinearSite::LinearSite(SiteInfo info, Tensor tied_weight)
@@ -146,7 +156,7 @@ Tensor LinearSite::base(const Tensor& x) {
 }
 
 EmbeddingSite::EmbeddingSite(SiteInfo info, int64_t words, int64_t hidden_size) : Site<TokenIn>(std::move(info)) {
-  weight = register_parameter("weight", torch::zeros({words, hidden_size}));
+  weight = register_parameter("weight", untouched_zeros(words, hidden_size));
 }
 EmbeddingSite::~EmbeddingSite() = default;
 Tensor EmbeddingSite::base(const TokenIn& in) {

@@ -4,6 +4,7 @@
     python3 tests/bench/techniques.py --data DIR --write    and puts it into docs/performance.md
 
 Only what can be switched off in the program is here; the rest of docs/performance.md's list has no other form to be measured against.
+Rows in bf16 are left out on a machine without its instructions. The tables of other machines stay in the page.
 DIR holds ratings_train.txt in NSMC's format. No other work should run on the machine; scripts/peers.sh first (the random weights).
 """
 
@@ -47,14 +48,14 @@ TECHNIQUES = [
 ]
 
 
-def us_per_token(work, plugtune, settings, environment):
+def measured(work, plugtune, settings, environment):
     command = [plugtune, *work.bench]
     for setting in settings:
         command += ["--set", setting]
     before = dict(os.environ)
     os.environ.update(environment)
     try:
-        return json.loads(compare.run(command))["us_per_token"]
+        return json.loads(compare.run(command))
     finally:
         os.environ.clear()
         os.environ.update(before)
@@ -66,22 +67,34 @@ def row_of(technique, options, scratch, models):
         models[technique.size] = compare.make_model(technique.size, options.data, scratch)
     work = compare.Work(technique.size, technique.order, technique.strategy, technique.precision, models[technique.size], options.data,
                         scratch, plugtune, technique.epochs)
-    with_it, without = compare.interleave(options.rounds, lambda: us_per_token(work, plugtune, technique.always, {}),
-                                          lambda: us_per_token(work, plugtune, technique.always + technique.settings, technique.environment))
+    runs = compare.interleave(options.rounds, lambda: measured(work, plugtune, technique.always, {}),
+                              lambda: measured(work, plugtune, technique.always + technique.settings, technique.environment))
+    with_it, without = ([run["us_per_token"] for run in side] for side in runs)
     ratio = compare.statistics.median(without) / compare.statistics.median(with_it)
     cells = [technique.name, technique.how(), technique.size, technique.order, technique.strategy, technique.precision,
              compare.spread(with_it), compare.spread(without), f"**{ratio:.2f}**"]
-    return "| " + " | ".join(cells) + " |"
+    return compare.machine(runs[0][0]), "| " + " | ".join(cells) + " |"
 
 
 HEADER = ("| technique | switched off by | size | order | strategy | precision | with it, us a token | without | without / with |\n"
           "| --- | --- | --- | --- | --- | --- | --- | --- | --- |")
 
 
-def write(rows):
+def has_bf16():
+    flags = pathlib.Path("/proc/cpuinfo").read_text()
+    return "avx512_bf16" in flags or "amx_bf16" in flags
+
+
+def write(machine, rounds, rows):
+    """This machine's table in place of its last one, before those of others."""
     text = compare.TABLE.read_text()
     head, rest = text.split(BEGIN)
-    compare.TABLE.write_text(head + BEGIN + "\n" + "\n".join([HEADER, *rows]) + "\n" + END + rest.split(END)[1])
+    before, rest = rest.split(END)
+    blocks = before.strip().split("\n\n")
+    others = [pair for pair in zip(blocks[::2], blocks[1::2]) if not pair[0].startswith(machine)]
+    table = (f"{machine}; {rounds} rounds; medians ± half the spread.", "\n".join([HEADER, *rows]))
+    tables = "\n\n".join(f"{name}\n\n{lines}" for name, lines in [table, *others])
+    compare.TABLE.write_text(head + BEGIN + "\n" + tables + "\n" + END + rest)
 
 
 def main():
@@ -95,10 +108,13 @@ def main():
     rows, models = [], {}
     with tempfile.TemporaryDirectory(prefix="plugtune-techniques-") as scratch:
         for technique in TECHNIQUES:
-            rows.append(row_of(technique, options, pathlib.Path(scratch), models))
-            print(rows[-1], flush=True)
+            if technique.precision == "bf16" and not has_bf16():
+                continue
+            machine, row = row_of(technique, options, pathlib.Path(scratch), models)
+            rows.append(row)
+            print(row, flush=True)
     if options.write:
-        write(rows)
+        write(machine, options.rounds, rows)
 
 
 if __name__ == "__main__":

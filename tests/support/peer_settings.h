@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "plugtune/config.h"
+#include "support/golden.h"
 
 namespace plugtune::testing {
 
@@ -67,6 +68,19 @@ inline nlohmann::json adapter_settings(const nlohmann::json& options) {
   for (const char* invertible : {"inv_adapter", "inv_adapter_reduction_factor"})
     if (settings.contains(invertible) && settings[invertible].is_null()) settings.erase(invertible);
   return settings;
+}
+
+/// Member `name` of a fusion's golden, of these options, as the finished run that it would be here.
+inline SourceRun source_run(const Golden& golden, const std::string& name, const nlohmann::json& options) {
+  SourceRun run;
+  run.name = name;
+  run.methods.push_back({"adapter", "1.0.0", config_node(adapter_settings(options))});
+  const std::string part = ".adapters." + name + ".";
+  for (const auto& [key, tensor] : golden.tensors()) {
+    if (key.starts_with("fixed/") && key.find(part) != std::string::npos)
+      run.tensors.emplace_back(delta_key(key.substr(6)), tensor.clone());
+  }
+  return run;
 }
 
 }  // namespace plugtune::testing

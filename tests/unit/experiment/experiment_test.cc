@@ -72,7 +72,7 @@ metric = "auto"
 split = "auto"
 keep = "auto"
 patience = 0
-batch_tokens = 4096
+batch_tokens = 1024
 )");
 }
 

@@ -2,7 +2,7 @@
 //
 //   tokenize_lines MODEL_DIR FILE [--max-length N] [--pairs] [--threads N]    one {"ids":[..],"types":[..]} per line
 //   tokenize_lines MODEL_DIR FILE ... --save DIR                              also writes the tokenizer back
-//   tokenize_lines MODEL_DIR FILE ... --time                                  one line of JSON: tokens, best of 400 seconds
+//   tokenize_lines MODEL_DIR FILE ... --time N                                one line of JSON: tokens, best seconds of N
 //
 // A line ends at "\n" only; with --pairs its first tab separates two texts.
 #include <algorithm>
@@ -39,14 +39,14 @@ int run(const std::vector<std::string>& arguments) {
   std::vector<std::string> places;
   std::string save;
   int64_t max_length = int64_t{1} << 40;
-  int threads = 1;
-  bool pairs = false, time = false;
+  int threads = 1, times = 0;
+  bool pairs = false;
   for (size_t i = 0; i < arguments.size(); ++i) {
     const bool has_value = i + 1 < arguments.size();
     if (arguments[i] == "--pairs") {
       pairs = true;
-    } else if (arguments[i] == "--time") {
-      time = true;
+    } else if (arguments[i] == "--time" && has_value) {
+      times = std::stoi(arguments[++i]);
     } else if (arguments[i] == "--max-length" && has_value) {
       max_length = std::stoll(arguments[++i]);
     } else if (arguments[i] == "--save" && has_value) {
@@ -58,8 +58,9 @@ int run(const std::vector<std::string>& arguments) {
     }
   }
   if (places.size() != 2) {
-    std::fputs("usage: tokenize_lines MODEL_DIR FILE [--max-length N] [--pairs] [--threads N] [--save DIR] [--time]\n",
-               stderr);
+    std::fputs(
+        "usage: tokenize_lines MODEL_DIR FILE [--max-length N] [--pairs] [--threads N] [--save DIR] [--time N]\n",
+        stderr);
     return 2;
   }
   const auto start = std::chrono::steady_clock::now();
@@ -73,12 +74,12 @@ int run(const std::vector<std::string>& arguments) {
 
   EncodedTexts encoded;
   double best = 1e9;
-  for (int repeat = 0; repeat < (time ? 400 : 1); ++repeat) {
+  for (int repeat = 0; repeat < std::max(times, 1); ++repeat) {
     const auto begin = std::chrono::steady_clock::now();
     encoded = tokenizer.encode_all(lines, max_length, threads);
     best = std::min(best, seconds(begin));
   }
-  if (time) {
+  if (times > 0) {
     std::printf(
         "{\"texts\": %zu, \"bytes\": %zu, \"tokens\": %zu, \"words\": %lld, \"unknown\": %lld, \"threads\": %d, "
         "\"load_seconds\": %.4f, \"seconds\": %.4f, \"us_per_text\": %.4f}\n",

@@ -37,19 +37,6 @@ ConfigNode lora_settings(const nlohmann::json& options) {
   return table;
 }
 
-/// Member `name` of a fusion as the finished run that it would be here.
-SourceRun source_run(const Golden& golden, const std::string& name, const nlohmann::json& options) {
-  SourceRun run;
-  run.name = name;
-  run.methods.push_back({"adapter", "1.0.0", config_node(testing::adapter_settings(options))});
-  const std::string part = ".adapters." + name + ".";
-  for (const auto& [key, tensor] : golden.tensors()) {
-    if (key.starts_with("fixed/") && key.find(part) != std::string::npos)
-      run.tensors.emplace_back(delta_key(key.substr(6)), tensor.clone());
-  }
-  return run;
-}
-
 struct Case {
   const char* golden;
   const char* strategy;
@@ -66,7 +53,7 @@ std::vector<plugin::LoadedStrategy> load_strategy(const Case& param, const Golde
   if (param.strategy == std::string("adapterfusion")) {
     settings.set("config", {options.at("fusion").get<std::string>()});
     settings.set("sources", {ConfigNode::Array{{std::string("a")}, {std::string("b")}}});
-    origin.open_run = [&](const std::string& name) { return source_run(golden, name, options.at("members").at(name)); };
+    origin.open_run = [&](const std::string& name) { return testing::source_run(golden, name, options.at("members").at(name)); };
   }
   plugin::SearchPath search;
   search.plugin_path = {std::string(PLUGTUNE_BINARY_DIR) + "/lib/plugtune"};
