@@ -1,6 +1,11 @@
 // word_compaction.cc - which words a run reads, and the way back to the whole table.
 #include "train/word_compaction.h"
 
+#include <algorithm>
+
+#include "formats/mapped_file.h"
+#include "kernels/tensor_memory.h"
+
 namespace plugtune::train {
 namespace {
 
@@ -44,7 +49,15 @@ void WordCompaction::gather(formats::NamedTensors& delta) const {
 
 Tensor WordCompaction::scatter(const Tensor& rows, double decay) const {
   const torch::NoGradGuard no_grad;
-  Tensor table = whole_.to(torch::kFloat32) * decay;
+  constexpr int64_t kPieceRows = 4096;
+  kernels::forget_tensor_memory();  // of passes, which do not run now: the table is as large
+  const Tensor table = torch::empty(whole_.sizes(), torch::kFloat32);
+  for (int64_t at = 0; at < table.size(0); at += kPieceRows) {
+    const int64_t rows_of_piece = std::min(kPieceRows, table.size(0) - at);
+    const Tensor piece = whole_.narrow(0, at, rows_of_piece);
+    table.narrow(0, at, rows_of_piece).copy_(piece).mul_(decay);
+    formats::MappedFile::give_back(piece);
+  }
   return table.index_copy_(0, used_, rows.to(torch::kFloat32));
 }
 
