@@ -5,7 +5,6 @@
 
 #include "formats/bert_weights.h"
 #include "formats/fingerprint.h"
-#include "kernels/tensor_memory.h"
 #include "plugtune/error.h"
 
 namespace plugtune::model {
@@ -137,7 +136,6 @@ OpenedModel open_model(const std::string& path, bool random_init, const Task& ta
   }
   opened.fingerprint = formats::fingerprint(opened.config, encoder);
   opened.bert->freeze_base();
-  kernels::forget_tensor_memory();  // the weights that were made lie in the file instead
   if (task.kind == TaskKind::kText) {
     opened.config.tie_word_embeddings = true;  // as it was read
     opened.config.problem_type.clear();

@@ -49,11 +49,17 @@ def versions_of(strategy):
     return run([python_of(strategy), "-c", f"import importlib.metadata as m; print(*(f'{{p}} {{m.version(p)}}' for p in {packages}))"])
 
 
-def run(command):
+def lines_of(command):
+    """All that a process prints."""
     done = subprocess.run([str(part) for part in command], capture_output=True, text=True)
     if done.returncode != 0:
         sys.exit(f"compare: {' '.join(map(str, command))}\n{done.stderr[-2000:]}")
-    return done.stdout.strip().splitlines()[-1] if done.stdout.strip() else ""
+    return done.stdout.strip().splitlines()
+
+
+def run(command):
+    """The last line that a process prints."""
+    return (lines_of(command) or [""])[-1]
 
 
 def make_model(size, data, scratch):
@@ -110,11 +116,11 @@ class Work:
                               + (["--bf16"] if self.precision == "bf16" else [])))
 
 
-def spread(values):
+def spread(values, digits=1):
     middle = statistics.median(values)
     if len(values) == 1:
-        return f"{middle:.1f}"
-    return f"{middle:.1f} ± {100 * (max(values) - min(values)) / 2 / middle:.0f} %"
+        return f"{middle:.{digits}f}"
+    return f"{middle:.{digits}f} ± {100 * (max(values) - min(values)) / 2 / middle:.0f} %"
 
 
 def median(runs, key):
@@ -155,9 +161,13 @@ HEADER = ("| size | order | strategy | precision | plugtune, us a token | peer, 
 KEY = ("size", "order", "strategy", "precision")
 
 
-def machine(run):
+def processor():
     model = re.search(r"model name\s*:\s*(.*)", pathlib.Path("/proc/cpuinfo").read_text())
-    return f"{model.group(1) if model else platform.machine()}, {run['threads']} threads, {run['instruction_set']}"
+    return model.group(1) if model else platform.machine()
+
+
+def machine(run):
+    return f"{processor()}, {run['threads']} threads, {run['instruction_set']}"
 
 
 def peaks(works):

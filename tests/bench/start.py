@@ -11,7 +11,6 @@ small model loaded, one step of full fine-tuning done. No other work should run 
 import argparse
 import json
 import pathlib
-import re
 import tempfile
 
 import compare
@@ -29,15 +28,16 @@ class Tokenizing:
     targets = "10 / 30"
 
     def __init__(self, threads, model, reviews, build):
-        self.name, self.threads = f"{reviews[1]:,} reviews tokenized", threads
+        self.name, self.threads, self.count = f"{reviews[1]:,} reviews tokenized", threads, reviews[1]
         self.lines = [build / "tests/tokenize_lines", model, reviews[0], "--max-length", 128]
         self.library = [PYTHON, ROOT / "tests/bench/peers/tokenize_time.py", model / "vocab.txt", reviews[0]]
 
     def check(self):
-        ours = [json.loads(line)["ids"] for line in compare.run(self.lines).splitlines()]
-        theirs = [json.loads(line) for line in compare.run([*self.library, "--ids"]).splitlines()]
-        if ours != theirs:
-            raise SystemExit(f"start: {sum(a != b for a, b in zip(ours, theirs))} of {len(theirs)} reviews have other ids")
+        ours = [json.loads(line)["ids"] for line in compare.lines_of(self.lines)]
+        theirs = [json.loads(line) for line in compare.lines_of([*self.library, "--ids"])]
+        if len(ours) != self.count or ours != theirs:
+            raise SystemExit(f"start: of {self.count} reviews plugtune gives {len(ours)} and the library {len(theirs)}, "
+                             f"{sum(a != b for a, b in zip(ours, theirs))} with other ids")
 
     def ours(self):
         return json.loads(compare.run([*self.lines, "--threads", self.threads, "--time", REPEATS]))["seconds"]
@@ -66,16 +66,13 @@ class FirstStep:
 def row_of(work, rounds):
     ours, theirs = compare.interleave(rounds, work.ours, work.peers)
     ratio = compare.statistics.median(theirs) / compare.statistics.median(ours)
-    places = [f"{compare.statistics.median(side):.3f} ± {100 * (max(side) - min(side)) / 2 / compare.statistics.median(side):.0f} %"
-              for side in (ours, theirs)]
-    return f"| {work.name} | {work.threads} | {places[0]} | {work.peer} | {places[1]} | **{ratio:.1f}** | {work.targets} |"
+    return (f"| {work.name} | {work.threads} | {compare.spread(ours, 3)} | {work.peer} | {compare.spread(theirs, 3)} |"
+            f" **{ratio:.1f}** | {work.targets} |")
 
 
 def machine(rounds):
-    model = re.search(r"model name\s*:\s*(.*)", pathlib.Path("/proc/cpuinfo").read_text())
     code = "import importlib.metadata as m; print(*(f'{name} {m.version(name)}' for name in ('tokenizers', 'transformers', 'torch')))"
-    return (f"{model.group(1) if model else 'processor'}; {compare.run([PYTHON, '-c', code]).strip()}; {rounds} rounds; "
-            "medians ± half the spread.")
+    return f"{compare.processor()}; {compare.run([PYTHON, '-c', code])}; {rounds} rounds; medians ± half the spread."
 
 
 def write(lines):

@@ -53,7 +53,9 @@ std::vector<plugin::LoadedStrategy> load_strategy(const Case& param, const Golde
   if (param.strategy == std::string("adapterfusion")) {
     settings.set("config", {options.at("fusion").get<std::string>()});
     settings.set("sources", {ConfigNode::Array{{std::string("a")}, {std::string("b")}}});
-    origin.open_run = [&](const std::string& name) { return testing::source_run(golden, name, options.at("members").at(name)); };
+    origin.open_run = [&](const std::string& name) {
+      return testing::source_run(golden, name, options.at("members").at(name));
+    };
   }
   plugin::SearchPath search;
   search.plugin_path = {std::string(PLUGTUNE_BINARY_DIR) + "/lib/plugtune"};
